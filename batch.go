@@ -1,0 +1,51 @@
+package penstock
+
+import "time"
+
+// Batch is what a Destination applies in one transaction: the net effect of
+// consecutive source transactions, the position they lead to, and what becomes
+// of tables on the way.
+type Batch struct {
+	// Next is the position that the destination has reached once the batch is
+	// applied.
+	Next Position
+	// CommitTime is the source's commit time of the last transaction in it.
+	CommitTime time.Time
+	// Partial is set when the batch ends inside a source transaction. What it
+	// holds becomes visible, and Next is stored, only with the first following
+	// batch that is not partial.
+	Partial bool
+
+	Tables []TableBatch
+
+	// Swap lists tables whose hidden, loaded version becomes the readable one.
+	Swap []TableID
+	// Drop lists tables that are removed with all their versions.
+	Drop []TableID
+	// States are changes of table states, applied with the batch. Only Table,
+	// State, Reason and BadValues (added to the stored count) are looked at.
+	States []TableStatus
+}
+
+// TableBatch is the net effect of a batch on one table: first the table is
+// emptied if Truncate is set, then the rows named by Remove go, then those in
+// Put come. It goes to the table's hidden version while it has one.
+type TableBatch struct {
+	Table    *Table
+	Truncate bool
+	Rows     *Rows
+
+	// Remove are rows of Rows whose identity names the rows to remove. With
+	// IdentityKey at most one stored row goes for each, and none is no error.
+	// With IdentityFull exactly one of the equal stored rows goes for each.
+	Remove []int32
+	// Put are rows of Rows to add.
+	Put []int32
+	// Base is parallel to Put, or nil if no value in Put is unchanged: Base[i]
+	// is the row of Rows, also in Remove, whose key names the stored row that
+	// has the values which are unchanged in Put[i]; -1 if all are present.
+	Base []int32
+
+	Inserted, Updated, Deleted int64 // at the source, for the record
+	BadValues                  int64
+}

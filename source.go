@@ -1,0 +1,131 @@
+package penstock
+
+import (
+	"context"
+	"time"
+)
+
+// Source is one database server that rows are read from. Constructing one
+// neither dials nor starts anything; its methods may be called concurrently.
+//
+// A driver classifies errors by Kind and never retries: retry, order and
+// backoff live in the pipeline.
+type Source interface {
+	// Engine returns the engine's name as SVV_INTEGRATION.source shows it:
+	// "PostgreSQL", "MySQL".
+	Engine() string
+
+	// ParseFilter parses a data filter by this engine's grammar, an empty one
+	// included if the engine has a default.
+	ParseFilter(text string) (Filter, error)
+
+	// Databases returns the source databases that a filter names, each of
+	// which is a stream with a destination database of its own. An engine
+	// whose one stream covers the server returns one empty name.
+	Databases(f Filter) []string
+
+	// Check examines whether the source is ready for an integration with this
+	// filter. It returns what it found, each finding with the statement that
+	// mends it, and an error only if it could not look (KindUnreachable).
+	Check(ctx context.Context, f Filter) ([]Finding, error)
+
+	// Capture returns the reader of one stream. It does not dial.
+	Capture(spec CaptureSpec) Capture
+
+	// Forget removes everything that captures of this integration put on the
+	// server, in all databases. It may be repeated; nothing left is no error.
+	Forget(ctx context.Context, id IntegrationID) error
+
+	// Close releases what the source holds. Captures are closed by their users.
+	Close() error
+}
+
+// CaptureSpec says what a Capture reads.
+type CaptureSpec struct {
+	Integration IntegrationID
+	Database    string // one of Source.Databases
+	Filter      Filter
+}
+
+// Capture reads one stream of a source: the committed rows of one database
+// that a filter selects. Its methods are called by one goroutine at a time,
+// but for what a Load allows.
+type Capture interface {
+	// Prepare makes sure that a stream from the position can be opened, and
+	// returns the position to open it from. For "" it makes whatever the
+	// stream needs at the source, replacing leftovers of an earlier attempt,
+	// and returns the first position. For a stored position it verifies that
+	// the source still has everything after it, and returns KindPositionLost
+	// if not; it never starts anew by itself.
+	Prepare(ctx context.Context, at Position) (Position, error)
+
+	// Tables returns the tables that the filter selects now, and the findings
+	// about those, and about others that it would select but cannot carry.
+	// From its return on, changes to the returned tables are in the stream.
+	Tables(ctx context.Context) ([]Table, []Finding, error)
+
+	// Load opens one consistent view of tables that Tables returned. The
+	// join of its rows with the stream is exact: see Load.Snapshot.
+	Load(ctx context.Context, tables []Table) (Load, error)
+
+	// Stream opens the stream of changes after the position. tables are the
+	// tables to deliver, with the shapes that the destination has; joins names
+	// those whose rows come from a load that the stream has not passed yet.
+	Stream(ctx context.Context, from Position, tables []Table, joins map[TableID]Snapshot) (Stream, error)
+
+	// Retained returns how many bytes of history the server keeps for us.
+	Retained(ctx context.Context) (int64, error)
+
+	// Close releases connections. It leaves at the source what the stream
+	// needs to go on later.
+	Close() error
+}
+
+// Load is a consistent view of tables while they are copied.
+type Load interface {
+	// Snapshot names what the load sees. The stream leaves out of a table
+	// joined with it exactly the transactions that it shows already.
+	Snapshot() Snapshot
+	// Chunks returns the pieces in which the tables are read. Every table has
+	// at least one.
+	Chunks() []Chunk
+	// Read reads one chunk into rows, calling flush whenever rows hold about
+	// limit bytes, and at the end if they hold any; flush empties them. It
+	// may be called by several goroutines, each with rows of its own. It
+	// returns KindStale if the table is no longer what Load saw: then all of
+	// that table must be loaded again from a new Load.
+	Read(ctx context.Context, c Chunk, rows *Rows, limit int, flush func(bad int64) error) error
+	// Close ends the view.
+	Close() error
+}
+
+// Chunk is a piece of a table to load.
+type Chunk struct {
+	Table *Table
+	// Bytes is about how much the chunk takes at the source, for progress.
+	Bytes int64
+	// Token is the driver's own description of the piece.
+	Token string
+}
+
+// Stream delivers changes in commit order, each transaction once, nothing at
+// or before the position it was opened from.
+type Stream interface {
+	// Next adds to c at least one of: complete transactions, a later
+	// Position, an entry in Reshaped or Passed. It blocks until there is one,
+	// then takes what more is there without waiting, until c holds about
+	// limit bytes, and returns at a transaction boundary, or, where a single
+	// transaction exceeds the limit, inside it with c.Open set. The caller may
+	// pass the same c again to have more added, unless c.Open is set, Reshaped
+	// or Passed are not empty, or it is full.
+	Next(ctx context.Context, c *Changes, limit int) error
+	// Ack tells the source that everything up to the position is durable at
+	// the target and may be forgotten (promise 3). It does not wait. It may be
+	// called while Next runs.
+	Ack(p Position)
+	// Seen returns when the source was last heard of, and what its newest
+	// position was then, in bytes of history behind: 0 when caught up.
+	Seen() (at time.Time, behind int64)
+	// Close ends the stream. It may be called while Next runs, which then fails.
+	Close() error
+}

@@ -1,0 +1,100 @@
+package penstock
+
+import (
+	"slices"
+	"time"
+)
+
+// TableID is a table's identity at its source, stable under renames: for
+// PostgreSQL the OID in decimal. Unique within a source database.
+type TableID string
+
+// ColumnID is a column's identity within its table, stable under renames and
+// never reused: for PostgreSQL attnum.
+type ColumnID int32
+
+// Column describes one column of a table.
+type Column struct {
+	ID         ColumnID
+	Name       string // as at the source, case kept
+	Type       Type
+	SourceType string // the source's own name for the type: "numeric(10,2)"
+	NotNull    bool
+}
+
+// Identity says by what a changed row of a table is found.
+type Identity uint8
+
+const (
+	// IdentityNone: updates and deletes carry nothing to find the row by, so
+	// the source must not publish them; only inserts and truncates are carried.
+	IdentityNone Identity = iota
+	// IdentityKey: by the columns in Table.Key.
+	IdentityKey
+	// IdentityFull: by the whole old row; equal rows may exist several times.
+	IdentityFull
+)
+
+// Table is a table's shape at one moment. It is a value: a changed shape is a
+// new Table with the same ID.
+type Table struct {
+	ID       TableID
+	Schema   string
+	Name     string
+	Columns  []Column
+	Identity Identity
+	Key      []int // indices into Columns; set if and only if Identity is IdentityKey
+}
+
+// String returns schema.table, unquoted, for messages.
+func (t *Table) String() string { return t.Schema + "." + t.Name }
+
+// SameShape reports whether rows of t and u can stand in the same Rows, and
+// are found by the same key. Names of schema and table do not matter to it.
+func (t *Table) SameShape(u *Table) bool {
+	return t.Identity == u.Identity && slices.Equal(t.Columns, u.Columns) && slices.Equal(t.Key, u.Key)
+}
+
+// Equal reports whether t and u agree in everything.
+func (t *Table) Equal(u *Table) bool {
+	return t.ID == u.ID && t.Schema == u.Schema && t.Name == u.Name && t.SameShape(u)
+}
+
+// TableState is a table's state in Amazon Redshift's words
+// (SVV_INTEGRATION_TABLE_STATE.table_state).
+type TableState string
+
+// The table states.
+const (
+	// TableSynced: its content is that of a prefix of the source's history.
+	TableSynced TableState = "Synced"
+	// TableFailed: not carried until somebody acts; Reason says what to do.
+	TableFailed TableState = "Failed"
+	// TableDeleted: dropped at the source.
+	TableDeleted TableState = "Deleted"
+	// TableResyncRequired: will be loaded (again) soon.
+	TableResyncRequired TableState = "ResyncRequired"
+	// TableResyncInitiated: is being loaded (again), also for the first time.
+	TableResyncInitiated TableState = "ResyncInitiated"
+	// TableDroppedSource: history kept after a drop at the source.
+	TableDroppedSource TableState = "DroppedSource"
+)
+
+// TableStatus is what a destination database knows about one of its tables.
+// Destinations store it in the same transactions as the rows it describes.
+type TableStatus struct {
+	Table    Table
+	State    TableState
+	Reason   string    // why, when State is not Synced: a sentence
+	Changed  time.Time // of State
+	Readable bool      // a consistent past state can be queried (promise 6)
+	Rows     int64     // rows in the readable version; -1 if not known
+	Bytes    int64     // its size; -1 if not known
+
+	// Join is set while a loaded, still hidden version waits for the stream
+	// to pass the snapshot it was loaded from.
+	Join Snapshot
+	// BadValues counts the values stored as NULL because the warehouse
+	// cannot hold them, since the last load.
+	BadValues int64
+}

@@ -1,0 +1,89 @@
+package penstock
+
+import "context"
+
+// Consistency says, as data, how far promises 1 and 2 hold for a target.
+type Consistency string
+
+const (
+	// ConsistentDatabase: readers see a prefix of the source's commit order
+	// across all tables of a destination database, each row exactly once.
+	ConsistentDatabase Consistency = "database"
+	// ConsistentTable: the same per table only; replays leave no trace.
+	ConsistentTable Consistency = "table"
+)
+
+// Target is a warehouse that rows are written to. Its methods may be called
+// concurrently. A driver classifies errors by Kind and never retries.
+type Target interface {
+	// Engine names the engine: "duckdb".
+	Engine() string
+	// Consistency says what readers of this target may rely on.
+	Consistency() Consistency
+	// Open opens a destination database, which it makes if there is none of
+	// that name. One that belongs to another integration or source database
+	// is refused with KindConflict, unless it is detached and of the same
+	// source: then it is taken over, readable as it is, with no position.
+	Open(ctx context.Context, spec DatabaseSpec) (Destination, error)
+	// Detach makes a destination database an ordinary one that nobody writes
+	// to: readable as it is. It may be repeated.
+	Detach(ctx context.Context, name string) error
+	// List returns the destination databases that exist.
+	List(ctx context.Context) ([]DatabaseSpec, error)
+	Close() error
+}
+
+// DatabaseSpec identifies a destination database. Targets store it in it.
+type DatabaseSpec struct {
+	Name           string
+	Integration    IntegrationID // "" once detached
+	SourceARN      string
+	SourceDatabase string
+}
+
+// DestinationState is what a destination database knows about itself.
+type DestinationState struct {
+	Applied Position // "" before the first batch
+	Tables  []TableStatus
+}
+
+// Destination is a destination database, open for writing by one stream. All
+// it is told is durable when a method returns. Table states, load progress and
+// position live in the database itself, in the transactions with the rows
+// they describe (promise 2).
+//
+// Methods are called by one goroutine at a time, except Append.
+type Destination interface {
+	// State returns the position and all tables.
+	State(ctx context.Context) (DestinationState, error)
+
+	// Apply applies a batch in one transaction, if the stored position is
+	// prev, and refuses it with KindFenced if not. When it returns an error
+	// nothing of the batch, nor of partial ones before it, has been applied;
+	// KindFull means that a smaller batch may succeed.
+	//
+	// A batch with Swap has no Tables.
+	Apply(ctx context.Context, prev Position, b *Batch) error
+
+	// Ensure makes a new, empty, hidden version of a table for a load, in
+	// place of an unfinished one, and sets the state to TableResyncInitiated.
+	// A readable version stays readable as it is.
+	Ensure(ctx context.Context, t *Table) error
+	// Append adds rows to the hidden version made by Ensure. bad is the number
+	// of values in them that are null because they cannot be represented.
+	// Several goroutines may append at a time, also to one table.
+	Append(ctx context.Context, id TableID, rows *Rows, bad int64) error
+	// Loaded records that the hidden version holds all rows of the snapshot:
+	// it is kept over a restart, follows the stream from now on, and waits to
+	// be swapped in.
+	Loaded(ctx context.Context, id TableID, s Snapshot) error
+	// SetStates changes table states outside of a batch, as Batch.States does.
+	// A table not known yet is added.
+	SetStates(ctx context.Context, states []TableStatus) error
+	// Forget clears the position: the history it belongs to is lost. Readable
+	// versions stay readable; every table becomes TableResyncRequired.
+	Forget(ctx context.Context) error
+
+	// Close ends the writing; a partial batch is undone.
+	Close() error
+}
