@@ -1,0 +1,88 @@
+package testdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+)
+
+// BinEnv names the environment variable that lists folders with PostgreSQL
+// server binaries, separated like PATH. They are looked at before all others.
+const BinEnv = "PENSTOCK_PG_BIN"
+
+// ErrNotInstalled is wrapped by the error of Find and Start if the machine has
+// no suitable PostgreSQL server binaries.
+var ErrNotInstalled = errors.New("no PostgreSQL server binaries found")
+
+// Binaries are the programs of one PostgreSQL release.
+type Binaries struct {
+	Dir   string // the folder with initdb and postgres
+	Major int    // 15
+}
+
+// Find returns the binaries of a major version, or, if major is 0, the first
+// there are: in the folders that BinEnv lists, then in Debian's folders, the
+// newest version first, then on PATH.
+func Find(ctx context.Context, major int) (Binaries, error) {
+	for _, dir := range candidates() {
+		b := Binaries{Dir: dir}
+		if err := b.probe(ctx); err == nil && (major == 0 || b.Major == major) {
+			return b, nil
+		}
+	}
+	want := "any version"
+	if major != 0 {
+		want = "version " + strconv.Itoa(major)
+	}
+	return Binaries{}, fmt.Errorf("%w: looked for initdb and postgres of %s in $%s, /usr/lib/postgresql/*/bin and $PATH",
+		ErrNotInstalled, want, BinEnv)
+}
+
+// Tool returns the path of one of the programs: "pgbench". It is not checked
+// to exist, since not every package of a server brings the client programs.
+func (b Binaries) Tool(name string) string { return filepath.Join(b.Dir, name) }
+
+func candidates() []string {
+	dirs := filepath.SplitList(os.Getenv(BinEnv))
+
+	debian, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	slices.SortFunc(debian, func(a, b string) int { return folderVersion(b) - folderVersion(a) })
+	dirs = append(dirs, debian...)
+
+	if p, err := exec.LookPath("postgres"); err == nil {
+		if p, err = filepath.EvalSymlinks(p); err == nil {
+			dirs = append(dirs, filepath.Dir(p))
+		}
+	}
+	return dirs
+}
+
+// folderVersion returns 15 for /usr/lib/postgresql/15/bin.
+func folderVersion(bin string) int {
+	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(bin)))
+	return n
+}
+
+var versionPattern = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
+
+func (b *Binaries) probe(ctx context.Context) error {
+	if _, err := os.Stat(b.Tool("initdb")); err != nil {
+		return err
+	}
+	out, err := exec.CommandContext(ctx, b.Tool("postgres"), "--version").Output()
+	if err != nil {
+		return err
+	}
+	m := versionPattern.FindSubmatch(out)
+	if m == nil {
+		return fmt.Errorf("unknown version %q", out)
+	}
+	b.Major, err = strconv.Atoi(string(m[1]))
+	return err
+}
