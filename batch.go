@@ -18,7 +18,8 @@ type Batch struct {
 
 	Tables []TableBatch
 
-	// Swap lists tables whose hidden, loaded version becomes the readable one.
+	// Swap lists tables whose hidden, loaded version becomes the readable one,
+	// and whose state becomes TableSynced.
 	Swap []TableID
 	// Drop lists tables that are removed with all their versions.
 	Drop []TableID

@@ -26,7 +26,8 @@ type Target interface {
 	// source: then it is taken over, readable as it is, with no position.
 	Open(ctx context.Context, spec DatabaseSpec) (Destination, error)
 	// Detach makes a destination database an ordinary one that nobody writes
-	// to: readable as it is. It may be repeated.
+	// to: readable as it is. It may be repeated, and one that does not exist
+	// is no error; one that is open for writing is refused with KindConflict.
 	Detach(ctx context.Context, name string) error
 	// List returns the destination databases that exist.
 	List(ctx context.Context) ([]DatabaseSpec, error)

@@ -1,0 +1,162 @@
+package memtarget
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"penstock"
+)
+
+// Apply implements penstock.Destination.
+func (d *Destination) Apply(ctx context.Context, prev penstock.Position, b *penstock.Batch) (err error) {
+	defer d.target.mu.Unlock()
+	pending := d.partial
+	d.partial = nil // lost with any error
+	if err := d.begin(ctx, "Apply"); err != nil {
+		return err
+	}
+	if d.db.applied != prev {
+		return penstock.Errorf(penstock.KindFenced, "apply to database %q: its position is %q, not %q", d.db.spec.Name, d.db.applied, prev)
+	}
+	if len(b.Swap) > 0 && (len(b.Tables) > 0 || len(pending) > 0) {
+		return penstock.Errorf(penstock.KindInternal, "apply to database %q: a batch with Swap has rows", d.db.spec.Name)
+	}
+	if b.Partial {
+		d.partial = append(pending, copyBatch(b))
+		return nil
+	}
+
+	tx := &transaction{db: d.db}
+	for _, p := range append(pending, b) {
+		if err := tx.apply(p); err != nil {
+			tx.rollback()
+			return err
+		}
+	}
+	// From here on nothing fails.
+	for _, p := range append(pending, b) {
+		for _, id := range p.Drop {
+			delete(d.db.tables, id)
+		}
+		for _, id := range p.Swap {
+			d.db.swap(id)
+		}
+		for i := range p.Tables {
+			d.db.tables[p.Tables[i].Table.ID].status.BadValues += p.Tables[i].BadValues
+		}
+		d.db.setStates(p.States)
+	}
+	d.db.applied = b.Next
+	return nil
+}
+
+// swap makes the hidden version of a table the readable one, and any other
+// table that stood under the same name unreadable.
+func (db *database) swap(id penstock.TableID) {
+	t := db.tables[id]
+	for other, o := range db.tables {
+		if other != id && o.readable != nil && o.readable.shape.Schema == t.hidden.shape.Schema && o.readable.shape.Name == t.hidden.shape.Name {
+			o.readable = nil
+			o.setState(penstock.TableResyncRequired, fmt.Sprintf("its name %s was taken by a newer table", &t.hidden.shape))
+		}
+	}
+	t.readable, t.hidden, t.status.Join = t.hidden, nil, ""
+	t.setState(penstock.TableSynced, "")
+}
+
+// transaction applies rows and can take them back.
+type transaction struct {
+	db   *database
+	undo []func()
+}
+
+func (tx *transaction) rollback() {
+	for _, f := range slices.Backward(tx.undo) {
+		f()
+	}
+}
+
+func (tx *transaction) apply(b *penstock.Batch) error {
+	for i := range b.Tables {
+		if err := tx.applyTable(&b.Tables[i]); err != nil {
+			return err
+		}
+	}
+	for _, id := range b.Swap {
+		if t := tx.db.tables[id]; t == nil || t.hidden == nil || t.status.Join == "" {
+			return penstock.Errorf(penstock.KindInternal, "swap table %s: it has no loaded version", id)
+		}
+	}
+	return nil
+}
+
+func (tx *transaction) applyTable(tb *penstock.TableBatch) error {
+	t := tx.db.tables[tb.Table.ID]
+	if t == nil || t.current() == nil {
+		return penstock.Errorf(penstock.KindNotFound, "apply to %s: no such table", tb.Table)
+	}
+	v := t.current()
+	if !v.shape.SameShape(tb.Table) {
+		return penstock.Errorf(penstock.KindInternal, "apply to %s: its shape is another", tb.Table)
+	}
+	if tb.Truncate {
+		rows, index := v.rows, v.index
+		v.rows, v.index = make(map[int]row), make(map[string][]int)
+		tx.undo = append(tx.undo, func() { v.rows, v.index = rows, index })
+	}
+
+	put := make([]row, len(tb.Put))
+	for i, r := range tb.Put {
+		put[i] = rowOf(tb.Rows, int(r))
+		for c := range tb.Rows.Vectors {
+			if !tb.Rows.Vectors[c].IsUnchanged(int(r)) {
+				continue
+			}
+			if tb.Base == nil || tb.Base[i] < 0 {
+				return penstock.Errorf(penstock.KindInternal, "apply to %s: an unchanged value without a row that has it", tb.Table)
+			}
+			n, ok := v.find(rowOf(tb.Rows, int(tb.Base[i])))
+			if !ok {
+				return penstock.Errorf(penstock.KindStale, "apply to %s: the row that an update builds on is not there", tb.Table)
+			}
+			put[i][c] = v.rows[n][c]
+		}
+	}
+	for _, r := range tb.Remove {
+		if n, ok := v.find(rowOf(tb.Rows, int(r))); ok {
+			old := v.rows[n]
+			v.remove(n)
+			tx.undo = append(tx.undo, func() { v.restore(n, old) })
+		}
+	}
+	for _, r := range put {
+		n := v.add(r)
+		tx.undo = append(tx.undo, func() { v.remove(n) })
+	}
+	return nil
+}
+
+// copyBatch copies a batch with its rows, which the caller reuses.
+func copyBatch(b *penstock.Batch) *penstock.Batch {
+	c := *b
+	c.Swap, c.Drop, c.States = slices.Clone(b.Swap), slices.Clone(b.Drop), slices.Clone(b.States)
+	c.Tables = slices.Clone(b.Tables)
+	for i := range c.Tables {
+		tb := &c.Tables[i]
+		shape := *tb.Table
+		tb.Table = &shape
+		tb.Remove, tb.Put, tb.Base = slices.Clone(tb.Remove), slices.Clone(tb.Put), slices.Clone(tb.Base)
+		if tb.Rows == nil {
+			continue
+		}
+		rows := penstock.NewRows(&shape)
+		for n := range tb.Rows.Vectors {
+			for r := range tb.Rows.Vectors[n].Len() {
+				rows.Vectors[n].AppendFrom(&tb.Rows.Vectors[n], r)
+			}
+		}
+		tb.Rows = rows
+	}
+	return &c
+}

@@ -1,0 +1,200 @@
+package memtarget
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"penstock"
+)
+
+var _ penstock.Destination = (*Destination)(nil)
+
+// Destination is a database of a Target, open for writing.
+type Destination struct {
+	target  *Target
+	db      *database
+	closed  bool
+	partial []*penstock.Batch // own copies, applied with the batch that ends them
+}
+
+// table is a table with its versions.
+type table struct {
+	status   penstock.TableStatus // Table, Rows, Bytes and Readable are filled in by State
+	known    penstock.Table       // the shape as last told
+	readable *version
+	hidden   *version
+}
+
+// current returns the version that rows go to, nil if there is none.
+func (t *table) current() *version {
+	if t.hidden != nil {
+		return t.hidden
+	}
+	return t.readable
+}
+
+func (t *table) setState(s penstock.TableState, reason string) {
+	if t.status.State != s || t.status.Reason != reason {
+		t.status.Changed = time.Now()
+	}
+	t.status.State, t.status.Reason = s, reason
+}
+
+// recover does what opening after a restart does: unfinished loads are undone.
+func (db *database) recover() {
+	for _, t := range db.tables {
+		if t.hidden != nil && t.status.Join == "" {
+			t.hidden = nil
+			t.setState(penstock.TableResyncRequired, "its load was interrupted")
+		}
+	}
+}
+
+func (db *database) forget(reason string) {
+	db.applied = ""
+	for _, t := range db.tables {
+		t.hidden, t.status.Join = nil, ""
+		t.setState(penstock.TableResyncRequired, reason)
+	}
+}
+
+// begin locks the target and checks that op may run; the caller unlocks.
+func (d *Destination) begin(ctx context.Context, op string) error {
+	d.target.mu.Lock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if d.closed {
+		return penstock.Errorf(penstock.KindFenced, "%s on database %q: it is closed", op, d.db.spec.Name)
+	}
+	if d.target.intercept != nil {
+		return d.target.intercept(op)
+	}
+	return nil
+}
+
+// State implements penstock.Destination.
+func (d *Destination) State(ctx context.Context) (penstock.DestinationState, error) {
+	defer d.target.mu.Unlock()
+	if err := d.begin(ctx, "State"); err != nil {
+		return penstock.DestinationState{}, err
+	}
+	st := penstock.DestinationState{Applied: d.db.applied}
+	for _, t := range d.db.tables {
+		s := t.status
+		s.Table, s.Rows, s.Bytes = t.known, -1, -1
+		if v := t.current(); v != nil {
+			s.Table = v.shape
+		}
+		if t.readable != nil {
+			s.Readable, s.Rows = true, int64(len(t.readable.rows))
+		}
+		st.Tables = append(st.Tables, s)
+	}
+	slices.SortFunc(st.Tables, func(a, b penstock.TableStatus) int {
+		return cmp.Or(cmp.Compare(a.Table.Schema, b.Table.Schema), cmp.Compare(a.Table.Name, b.Table.Name),
+			cmp.Compare(a.Table.ID, b.Table.ID))
+	})
+	return st, nil
+}
+
+// Ensure implements penstock.Destination.
+func (d *Destination) Ensure(ctx context.Context, shape *penstock.Table) error {
+	defer d.target.mu.Unlock()
+	if err := d.begin(ctx, "Ensure"); err != nil {
+		return err
+	}
+	t := d.db.tables[shape.ID]
+	if t == nil {
+		t = &table{}
+		d.db.tables[shape.ID] = t
+	}
+	t.known, t.hidden = *shape, newVersion(shape)
+	t.status.Join, t.status.BadValues = "", 0
+	t.setState(penstock.TableResyncInitiated, "")
+	return nil
+}
+
+// Append implements penstock.Destination.
+func (d *Destination) Append(ctx context.Context, id penstock.TableID, rows *penstock.Rows, bad int64) error {
+	defer d.target.mu.Unlock()
+	if err := d.begin(ctx, "Append"); err != nil {
+		return err
+	}
+	t := d.db.tables[id]
+	if t == nil || t.hidden == nil {
+		return penstock.Errorf(penstock.KindNotFound, "append to table %s: it is not being loaded", id)
+	}
+	for i := range rows.Len() {
+		t.hidden.add(rowOf(rows, i))
+	}
+	t.status.BadValues += bad
+	return nil
+}
+
+// Loaded implements penstock.Destination.
+func (d *Destination) Loaded(ctx context.Context, id penstock.TableID, s penstock.Snapshot) error {
+	defer d.target.mu.Unlock()
+	if err := d.begin(ctx, "Loaded"); err != nil {
+		return err
+	}
+	t := d.db.tables[id]
+	if t == nil || t.hidden == nil {
+		return penstock.Errorf(penstock.KindNotFound, "finish the load of table %s: it is not being loaded", id)
+	}
+	if s == "" {
+		return penstock.Errorf(penstock.KindInvalid, "finish the load of table %s: no snapshot given", id)
+	}
+	t.status.Join = s
+	return nil
+}
+
+// SetStates implements penstock.Destination.
+func (d *Destination) SetStates(ctx context.Context, states []penstock.TableStatus) error {
+	defer d.target.mu.Unlock()
+	if err := d.begin(ctx, "SetStates"); err != nil {
+		return err
+	}
+	d.db.setStates(states)
+	return nil
+}
+
+func (db *database) setStates(states []penstock.TableStatus) {
+	for _, s := range states {
+		t := db.tables[s.Table.ID]
+		if t == nil {
+			t = &table{known: s.Table}
+			db.tables[s.Table.ID] = t
+		}
+		t.setState(s.State, s.Reason)
+		t.status.BadValues += s.BadValues
+	}
+}
+
+// Forget implements penstock.Destination.
+func (d *Destination) Forget(ctx context.Context) error {
+	defer d.target.mu.Unlock()
+	if err := d.begin(ctx, "Forget"); err != nil {
+		return err
+	}
+	d.partial = nil
+	d.db.forget("the history that it followed is lost")
+	return nil
+}
+
+// Close implements penstock.Destination.
+func (d *Destination) Close() error {
+	d.target.mu.Lock()
+	defer d.target.mu.Unlock()
+	d.close()
+	return nil
+}
+
+func (d *Destination) close() {
+	d.closed, d.partial = true, nil
+	if d.db.open == d {
+		d.db.open = nil
+	}
+}
