@@ -1,0 +1,234 @@
+package config
+
+import (
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Config is a valid configuration. Addresses are host:port; paths are absolute
+// or relative to the working directory, however they were written.
+type Config struct {
+	Account string // 12 digits
+	Region  string
+	DataDir string
+	Memory  int64 // bytes
+
+	Log        Log
+	API        API
+	SQL        SQL
+	AccessKeys []AccessKey
+	Sources    []Source // in the order of the file
+	Targets    []Target // in the order of the file
+
+	CreatingLimit time.Duration
+	DeleteGrace   time.Duration
+	PProf         string // address of the profiling endpoint; "" for none
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  slog.Level
+	Format LogFormat
+}
+
+// LogFormat is the form of log lines.
+type LogFormat string
+
+// The log formats.
+const (
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
+
+// API configures the integration API.
+type API struct {
+	Listen string
+}
+
+// SQL configures the SQL endpoints.
+type SQL struct {
+	Listen string // of the first duckdb target that has no address of its own
+	TLS    TLS
+	Users  []User
+}
+
+// TLSMode says where an endpoint's certificate comes from.
+type TLSMode string
+
+// The TLS modes.
+const (
+	TLSAuto  TLSMode = "auto"  // self-signed, made once and kept in the data folder
+	TLSOff   TLSMode = "off"   // none
+	TLSFiles TLSMode = "files" // TLS.Cert and TLS.Key
+)
+
+// TLS configures an endpoint's encryption.
+type TLS struct {
+	Mode      TLSMode
+	Cert, Key string // paths of PEM files, set if and only if Mode is TLSFiles
+}
+
+// User may log in to the SQL endpoints.
+type User struct {
+	Name      string
+	Password  Secret
+	Superuser bool
+}
+
+// AccessKey may sign requests to the integration API.
+type AccessKey struct {
+	ID     string
+	Secret Secret
+}
+
+// SourceKind is which kind of RDS resource a source passes for in its ARN.
+type SourceKind string
+
+// The source kinds.
+const (
+	SourceCluster SourceKind = "cluster"
+	SourceDB      SourceKind = "db"
+)
+
+// Source is a database server that integrations may read from.
+type Source struct {
+	Name     string
+	Kind     SourceKind
+	URL      *url.URL // without a password
+	Password Secret   // may be empty
+}
+
+// ConnString returns the URL with the password, for the driver. It is a
+// secret: it belongs into no message.
+func (s Source) ConnString() string {
+	u := *s.URL
+	if password := s.Password.Reveal(); password != "" {
+		u.User = url.UserPassword(u.User.Username(), password)
+	}
+	return u.String()
+}
+
+// Engine names the engine of a target.
+type Engine string
+
+// EngineDuckDB is the embedded warehouse.
+const EngineDuckDB Engine = "duckdb"
+
+// Target is a warehouse that integrations may write to.
+type Target struct {
+	Name             string
+	Engine           Engine
+	Namespace        uuid.UUID     // given, or derived from account, region and name
+	Listen           string        // address of an SQL endpoint of its own; "" for none
+	FlushMinInterval time.Duration // pacing while caught up
+}
+
+// Default values, where a file does not say otherwise.
+const (
+	DefaultAccount          = "000000000000"
+	DefaultRegion           = "us-east-1"
+	DefaultDataDir          = "data"
+	DefaultMemory           = 512 << 20
+	DefaultAPIListen        = "127.0.0.1:8400"
+	DefaultSQLListen        = "127.0.0.1:5439"
+	DefaultFlushMinInterval = 25 * time.Millisecond
+	DefaultCreatingLimit    = 25 * time.Minute
+	DefaultDeleteGrace      = 60 * time.Second
+)
+
+// MinMemory is the least that Config.Memory may be.
+const MinMemory = 64 << 20
+
+// Default returns the configuration that an empty mapping stands for, with
+// paths relative to dir.
+func Default(dir string) *Config {
+	return &Config{
+		Account:       DefaultAccount,
+		Region:        DefaultRegion,
+		DataDir:       joinPath(dir, DefaultDataDir),
+		Memory:        DefaultMemory,
+		Log:           Log{Level: slog.LevelInfo, Format: LogText},
+		API:           API{Listen: DefaultAPIListen},
+		SQL:           SQL{Listen: DefaultSQLListen, TLS: TLS{Mode: TLSAuto}},
+		CreatingLimit: DefaultCreatingLimit,
+		DeleteGrace:   DefaultDeleteGrace,
+	}
+}
+
+// Source returns the source of that name, nil if there is none.
+func (c *Config) Source(name string) *Source {
+	for i := range c.Sources {
+		if c.Sources[i].Name == name {
+			return &c.Sources[i]
+		}
+	}
+	return nil
+}
+
+// Target returns the target of that name, nil if there is none.
+func (c *Config) Target(name string) *Target {
+	for i := range c.Targets {
+		if c.Targets[i].Name == name {
+			return &c.Targets[i]
+		}
+	}
+	return nil
+}
+
+// Partition returns the ARN partition that the region is in.
+func (c *Config) Partition() string {
+	switch {
+	case strings.HasPrefix(c.Region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(c.Region, "us-gov-"):
+		return "aws-us-gov"
+	}
+	return "aws"
+}
+
+// SourceARN returns the ARN of a source of c.
+func (c *Config) SourceARN(s *Source) string {
+	return strings.Join([]string{"arn", c.Partition(), "rds", c.Region, c.Account, string(s.Kind), s.Name}, ":")
+}
+
+// TargetARN returns the ARN of a target of c.
+func (c *Config) TargetARN(t *Target) string {
+	return strings.Join([]string{"arn", c.Partition(), "redshift-serverless", c.Region, c.Account,
+		"namespace/" + t.Namespace.String()}, ":")
+}
+
+// namespaceRoot is the root of derived namespaces. It must never change, since
+// the ARNs of targets come from it.
+var namespaceRoot = uuid.MustParse("6f3b1e52-5d0c-4c4e-9a55-0b7f0d9f2a11")
+
+// deriveNamespace returns the namespace of a target that was given none.
+func (c *Config) deriveNamespace(target string) uuid.UUID {
+	return uuid.NewSHA1(namespaceRoot, []byte(c.Account+"/"+c.Region+"/"+target))
+}
+
+// Endpoint is an SQL endpoint to serve.
+type Endpoint struct {
+	Target string
+	Listen string
+}
+
+// Endpoints returns the SQL endpoints: of every target that has an address of
+// its own, and on SQL.Listen of the first duckdb target that has none.
+func (c *Config) Endpoints() []Endpoint {
+	var all []Endpoint
+	taken := false
+	for _, t := range c.Targets {
+		switch {
+		case t.Listen != "":
+			all = append(all, Endpoint{t.Name, t.Listen})
+		case t.Engine == EngineDuckDB && !taken:
+			taken = true
+			all = append(all, Endpoint{t.Name, c.SQL.Listen})
+		}
+	}
+	return all
+}

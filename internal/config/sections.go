@@ -1,0 +1,247 @@
+package config
+
+import (
+	"errors"
+	"net/url"
+	"os"
+
+	"github.com/google/uuid"
+	"go.yaml.in/yaml/v3"
+)
+
+func (d *decoder) config(v value) *Config {
+	c := Default(d.dir)
+	d.mapping(v, fields{
+		"account":        parsed(d, &c.Account, parseAccount),
+		"region":         parsed(d, &c.Region, parseRegion),
+		"data_dir":       parsed(d, &c.DataDir, d.path),
+		"memory":         parsed(d, &c.Memory, parseMemory),
+		"log":            func(v value) { d.log(v, &c.Log) },
+		"api":            func(v value) { d.api(v, &c.API) },
+		"sql":            func(v value) { d.sql(v, &c.SQL) },
+		"access_keys":    func(v value) { c.AccessKeys = d.accessKeys(v) },
+		"kms_keys":       d.later,
+		"quotas":         d.later,
+		"throttle":       d.later,
+		"sources":        func(v value) { c.Sources = d.sources(v) },
+		"targets":        func(v value) { c.Targets = d.targets(v) },
+		"creating_limit": parsed(d, &c.CreatingLimit, parsePositiveDuration),
+		"delete_grace":   parsed(d, &c.DeleteGrace, parseDuration),
+		"debug":          func(v value) { d.mapping(v, fields{"pprof": parsed(d, &c.PProf, parseListen)}) },
+	})
+	for i := range c.Targets {
+		if t := &c.Targets[i]; t.Namespace == uuid.Nil {
+			t.Namespace = c.deriveNamespace(t.Name)
+		}
+	}
+	return c
+}
+
+func (d *decoder) log(v value, l *Log) {
+	d.mapping(v, fields{
+		"level":  parsed(d, &l.Level, parseLevel),
+		"format": parsed(d, &l.Format, oneOf(LogText, LogJSON)),
+	})
+}
+
+func (d *decoder) api(v value, a *API) {
+	d.mapping(v, fields{
+		"listen": parsed(d, &a.Listen, parseListen),
+		"tls":    d.later,
+	})
+}
+
+func (d *decoder) sql(v value, s *SQL) {
+	d.mapping(v, fields{
+		"listen": parsed(d, &s.Listen, parseListen),
+		"tls":    func(v value) { d.tls(v, &s.TLS) },
+		"users":  func(v value) { s.Users = d.users(v) },
+	})
+}
+
+func (d *decoder) tls(v value, t *TLS) {
+	if v.node.Kind == yaml.ScalarNode {
+		// YAML 1.1 calls off a boolean; what is written counts.
+		if mode, err := oneOf(TLSAuto, TLSOff)(v.node.Value); err == nil {
+			t.Mode = mode
+			return
+		}
+	}
+	if v.node.Kind != yaml.MappingNode {
+		d.add(v.place, "must be auto, off or {cert: PATH, key: PATH}")
+		return
+	}
+	t.Mode = TLSFiles
+	d.mapping(v, fields{"cert": parsed(d, &t.Cert, d.readable), "key": parsed(d, &t.Key, d.readable)})
+	d.require(v, "cert", "key")
+}
+
+// readable parses the path of a file that has to be there.
+func (d *decoder) readable(s string) (string, error) {
+	path, err := d.path(s)
+	if err != nil || d.skipSecrets {
+		return path, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	return path, f.Close()
+}
+
+// require reports those keys that the mapping v lacks.
+func (d *decoder) require(v value, keys ...string) {
+	if v.node.Kind != yaml.MappingNode && !v.null() {
+		return
+	}
+	has := map[string]bool{}
+	for i := 0; i+1 < len(v.node.Content); i += 2 {
+		item := value{node: target(v.node.Content[i+1])}
+		has[v.node.Content[i].Value] = !item.null()
+	}
+	for _, k := range keys {
+		if !has[k] {
+			d.add(place{v.path + "." + k, v.line}, "is missing")
+		}
+	}
+}
+
+func (d *decoder) users(v value) (all []User) {
+	seen := map[string]bool{}
+	d.items(v, func(v value) {
+		var u User
+		d.mapping(v, fields{
+			"name":      parsed(d, &u.Name, parseUserName),
+			"password":  d.secret(&u.Password),
+			"superuser": parsed(d, &u.Superuser, parseBool),
+		})
+		d.require(v, "name", "password")
+		if u.Name != "" && seen[u.Name] {
+			d.add(v.place, "the user %s is there twice", u.Name)
+		}
+		seen[u.Name] = true
+		all = append(all, u)
+	})
+	return all
+}
+
+func (d *decoder) accessKeys(v value) (all []AccessKey) {
+	seen := map[string]bool{}
+	d.items(v, func(v value) {
+		var k AccessKey
+		d.mapping(v, fields{
+			"id":     parsed(d, &k.ID, parseAccessKeyID),
+			"secret": d.secret(&k.Secret),
+			"policy": d.later,
+		})
+		d.require(v, "id", "secret")
+		if k.ID != "" && seen[k.ID] {
+			d.add(v.place, "the access key %s is there twice", k.ID)
+		}
+		seen[k.ID] = true
+		all = append(all, k)
+	})
+	return all
+}
+
+func (d *decoder) sources(v value) (all []Source) {
+	d.each(v, func(name string, v value) {
+		if err := checkName(name); err != nil {
+			d.add(v.place, "%v", err)
+		}
+		s := Source{Name: name, Kind: SourceCluster}
+		var inURL Secret
+		d.mapping(v, fields{
+			"kind":             parsed(d, &s.Kind, oneOf(SourceCluster, SourceDB)),
+			"url":              func(v value) { s.URL, inURL = d.sourceURL(v) },
+			"password":         d.secret(&s.Password),
+			"publication":      d.later,
+			"ddl_trigger":      d.later,
+			"load":             d.later,
+			"wal_alarm":        d.later,
+			"wal_limit":        d.later,
+			"on_lost_position": d.later,
+			"on_cascade":       d.later,
+		})
+		d.require(v, "url")
+		if s.Password.IsEmpty() {
+			s.Password = inURL
+		}
+		all = append(all, s)
+	})
+	return all
+}
+
+// sourceURL parses a connection URL and takes the password out of it. No
+// message repeats the URL, since it may hold one.
+func (d *decoder) sourceURL(v value) (*url.URL, Secret) {
+	text, ok := d.scalar(v)
+	if !ok {
+		return nil, Secret{}
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		cause := err
+		var parse *url.Error
+		if errors.As(err, &parse) {
+			cause = parse.Err
+		}
+		if _, isEscape := cause.(url.EscapeError); isEscape {
+			cause = errors.New("write a % sign in a name or password as %25")
+		} else {
+			cause = errors.New("it cannot be parsed; write special characters in a name or password percent-encoded")
+		}
+		d.add(v.place, "must be a URL like postgres://user@host:5432/database: %v", cause)
+		return nil, Secret{}
+	}
+	switch u.Scheme {
+	case "postgres", "postgresql":
+	case "mysql", "mariadb":
+		d.add(v.place, "%s:// sources are not available in this version; only postgres:// is", u.Scheme)
+		return nil, Secret{}
+	default:
+		d.add(v.place, "must begin with postgres:// or postgresql://")
+		return nil, Secret{}
+	}
+	query := u.Query()
+	if u.Host == "" && query.Get("host") == "" {
+		d.add(v.place, "names no host")
+		return nil, Secret{}
+	}
+	if u.User.Username() == "" && query.Get("user") == "" {
+		d.add(v.place, "names no user")
+		return nil, Secret{}
+	}
+	password, _ := u.User.Password()
+	if p := query.Get("password"); p != "" {
+		password = p
+		query.Del("password")
+		u.RawQuery = query.Encode()
+	}
+	if name := u.User.Username(); name != "" {
+		u.User = url.User(name)
+	}
+	return u, Secret{password}
+}
+
+func (d *decoder) targets(v value) (all []Target) {
+	d.each(v, func(name string, v value) {
+		if err := checkName(name); err != nil {
+			d.add(v.place, "%v", err)
+		}
+		t := Target{Name: name, Engine: EngineDuckDB, FlushMinInterval: DefaultFlushMinInterval}
+		d.mapping(v, fields{
+			"engine":               parsed(d, &t.Engine, parseEngine),
+			"namespace":            parsed(d, &t.Namespace, parseUUID),
+			"listen":               parsed(d, &t.Listen, parseListen),
+			"destination_database": d.later,
+			"authorization":        d.later,
+			"on_bad_value":         d.later,
+			"flush": func(v value) {
+				d.mapping(v, fields{"min_interval": parsed(d, &t.FlushMinInterval, parseDuration)})
+			},
+		})
+		all = append(all, t)
+	})
+	return all
+}
