@@ -1,0 +1,41 @@
+# Verbs for people; `make` alone lists them. Tools are installed by scripts/deps.sh.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help build demo test bench fmt lint
+
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+TESTFLAGS ?=
+
+# The Python that tests run boto3 with: one that was named, else our own
+# virtual environment if scripts/deps.sh had to make it, else the system's.
+PYTHON = $${PENSTOCK_TEST_PYTHON:-$$([ -x .cache/venv/bin/python3 ] && echo "$$PWD/.cache/venv/bin/python3" || echo python3)}
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/penstock
+	@scripts/deps.sh build
+	go build -ldflags '-X main.version=$(VERSION)' -o bin/penstock ./cmd/penstock
+
+demo: ## watch an integration from creation to deletion, on a throwaway PostgreSQL
+	@scripts/deps.sh demo
+	@$(MAKE) --no-print-directory build
+	bin/penstock demo
+
+test: ## run all tests, against real servers
+	@scripts/deps.sh test
+	PENSTOCK_TEST_PYTHON="$(PYTHON)" go test -p 2 -timeout 15m $(TESTFLAGS) ./...
+
+bench: ## run the benchmarks
+	@scripts/deps.sh demo
+	go test -run '^$$' -bench . -benchmem ./...
+	cd bench && go test -run '^$$' -bench . -benchmem ./...
+
+fmt: ## format the Go files
+	gofmt -w $$(git ls-files '*.go')
+
+lint: ## check format and vet
+	@scripts/deps.sh build
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "not formatted (make fmt):"; echo "$$out"; exit 1; }
+	go vet ./...
+	cd bench && go vet ./...
