@@ -1,0 +1,103 @@
+package rds_test
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"penstock"
+	"penstock/internal/control"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const version = "&Version=2014-10-31"
+
+// TestReplies holds the reply to every action, and to every failure that an
+// action has, against a file: the status, the content type and the body.
+func TestReplies(t *testing.T) {
+	t.Parallel()
+	const (
+		create   = "Action=CreateIntegration" + version + "&IntegrationName=my-int&TargetArn=" + targetARN + "&SourceArn=" + sourceARN
+		createDB = "Action=CreateIntegration" + version + "&IntegrationName=my-int&TargetArn=" + targetARN + "&SourceArn=arn:aws:rds:us-east-1:123456789012:db:shop"
+		describe = "Action=DescribeIntegrations" + version
+		modify   = "Action=ModifyIntegration" + version + "&IntegrationIdentifier=my-int&Description=new"
+		remove   = "Action=DeleteIntegration" + version + "&IntegrationIdentifier=my-int"
+		addTags  = "Action=AddTagsToResource" + version + "&ResourceName=" + integrationARN + "&Tags.Tag.1.Key=a&Tags.Tag.1.Value=b"
+		delTags  = "Action=RemoveTagsFromResource" + version + "&ResourceName=" + integrationARN + "&TagKeys.member.1=a"
+		listTags = "Action=ListTagsForResource" + version + "&ResourceName=" + integrationARN
+	)
+	full, empty := fullIntegration(), emptyIntegration()
+	failing := func(kind penstock.Kind, message string) *fake {
+		return &fake{err: &penstock.Error{Kind: kind, Op: "some step", Message: message, Err: errors.New("inner cause")}}
+	}
+	tests := []struct {
+		name string
+		fake *fake
+		body string
+	}{
+		{"create_full", &fake{integration: full}, create},
+		{"create_empty", &fake{integration: empty}, create},
+		{"create_cluster_not_found", failing(penstock.KindSourceNotFound, "DBCluster shop not found"), create},
+		{"create_instance_not_found", failing(penstock.KindSourceNotFound, "DBInstance shop not found"), createDB},
+		{"create_target_not_found", failing(penstock.KindTargetNotFound, "the target does not exist"), create},
+		{"create_already_exists", failing(penstock.KindAlreadyExists, "an integration of that source and target exists"), create},
+		{"create_conflict", failing(penstock.KindConflict, "Integration names must be unique within an account."), create},
+		{"create_quota", failing(penstock.KindQuota, "the quota of 100 integrations is reached"), create},
+		{"create_key", failing(penstock.KindKeyNotAccessible, "the key app is disabled"), create},
+		{"create_invalid", failing(penstock.KindInvalid, "Your data filter must contain at least one include statement"), create},
+		{"create_denied", failing(penstock.KindDenied, "not authorized"), create},
+		{"create_full_disk", &fake{err: &penstock.Error{Kind: penstock.KindFull, Message: "the disk is full", Mend: "make room in data_dir"}}, create},
+		{"create_internal", failing(penstock.KindInternal, "secret detail"), create},
+		{"describe", &fake{integration: full}, describe},
+		{"describe_page", &fake{pages: map[string]control.ListReply{"": {Integrations: []penstock.Integration{empty, full}, Marker: "m2"}}}, describe},
+		{"describe_none", &fake{pages: map[string]control.ListReply{}}, describe},
+		{"describe_not_found", failing(penstock.KindIntegrationNotFound, "Integration x not found"), describe + "&IntegrationIdentifier=x"},
+		{"describe_filter", &fake{}, describe + "&Filters.Filter.1.Name=status&Filters.Filter.1.Values.Value.1=active"},
+		{"modify", &fake{integration: empty}, modify},
+		{"modify_not_found", failing(penstock.KindIntegrationNotFound, "Integration x not found"), modify},
+		{"modify_state", failing(penstock.KindInvalidState, "it is not in a valid state"), modify},
+		{"modify_conflict", failing(penstock.KindConflict, "another operation is in progress"), modify},
+		{"delete", &fake{integration: full}, remove},
+		{"delete_not_found", failing(penstock.KindIntegrationNotFound, "Integration x not found"), remove},
+		{"delete_state", failing(penstock.KindInvalidState, "it is not in a valid state"), remove},
+		{"delete_conflict", failing(penstock.KindConflict, "another operation is in progress"), remove},
+		{"delete_unclassified", &fake{err: errors.New("secret detail")}, remove},
+		{"add_tags", &fake{}, addTags},
+		{"add_tags_not_found", failing(penstock.KindIntegrationNotFound, "Integration x not found"), addTags},
+		{"add_tags_quota", failing(penstock.KindQuota, "a resource may have at most 50 tags"), addTags},
+		{"remove_tags", &fake{}, delTags},
+		{"list_tags", &fake{tags: full.Tags}, listTags},
+		{"list_tags_none", &fake{}, listTags},
+		{"list_tags_not_found", failing(penstock.KindIntegrationNotFound, "Integration x not found"), listTags},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			reply, body := post(t, setup(t, test.fake), test.body)
+			requestID := reply.Header.Get("x-amzn-RequestId")
+			if len(requestID) != 36 || strings.Count(body, requestID) != 1 {
+				t.Errorf("request id %q is not in the body once", requestID)
+			}
+			got := strconv.Itoa(reply.StatusCode) + " " + reply.Header.Get("Content-Type") + "\n" +
+				strings.ReplaceAll(body, requestID, "REQUEST-ID") + "\n"
+			file := filepath.Join("testdata", test.name+".golden")
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
