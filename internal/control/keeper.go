@@ -1,0 +1,272 @@
+package control
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"penstock"
+)
+
+// keeper looks after one integration until it is deleted.
+type keeper struct {
+	s     *Supervisor
+	id    penstock.IntegrationID
+	woken chan struct{}
+	log   *slog.Logger
+
+	worded time.Time // when the problems were last written
+
+	mu      sync.Mutex
+	in      penstock.Integration // as last read or written
+	streams []*stream            // those that run
+}
+
+// run does what the integration's status asks for, until it is gone or ctx
+// ends.
+func (k *keeper) run(ctx context.Context) {
+	retry := backoff{least: 100 * time.Millisecond, most: 30 * time.Second}
+	for ctx.Err() == nil {
+		in, err := k.refresh(ctx)
+		if penstock.KindOf(err) == penstock.KindIntegrationNotFound {
+			return
+		}
+		if err == nil {
+			switch in.Status {
+			case penstock.StatusDeleting:
+				if err = k.remove(ctx, in); err == nil {
+					return
+				}
+			case penstock.StatusFailed:
+				err = k.failed(ctx, in)
+			default:
+				err = k.replicate(ctx, in)
+			}
+		}
+		if err == nil {
+			retry.reset()
+		} else if ctx.Err() == nil {
+			k.log.Error("integration cannot be looked after", "err", err)
+			pause(ctx, retry.next(), k.woken)
+		}
+	}
+}
+
+// refresh reads the integration.
+func (k *keeper) refresh(ctx context.Context) (penstock.Integration, error) {
+	in, err := k.s.cfg.Store.Get(ctx, k.id)
+	if err != nil {
+		return penstock.Integration{}, err
+	}
+	k.set(in)
+	return in, nil
+}
+
+func (k *keeper) set(in penstock.Integration) {
+	k.mu.Lock()
+	k.in = in
+	k.mu.Unlock()
+}
+
+func (k *keeper) view() IntegrationView {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	v := IntegrationView{Integration: k.in, Source: sourceName(k.in.SourceARN)}
+	v.Target, _, _ = k.s.cfg.target(k.in.TargetARN)
+	for _, s := range k.streams {
+		v.Streams = append(v.Streams, s.look().StreamStatus)
+	}
+	return v
+}
+
+// failed waits, unless the integration has failed for a want that the
+// configuration does not have any more.
+func (k *keeper) failed(ctx context.Context, in penstock.Integration) error {
+	_, _, source := k.s.cfg.source(in.SourceARN)
+	_, _, target := k.s.cfg.target(in.TargetARN)
+	unconfigured := func(p penstock.Problem) bool {
+		return p.Code == penstock.ProblemSourceGone || p.Code == penstock.ProblemTargetGone
+	}
+	fatal := func(p penstock.Problem) bool { return p.Severity == penstock.SeverityFatal && !unconfigured(p) }
+	if !source || !target || !slices.ContainsFunc(in.Problems, unconfigured) || slices.ContainsFunc(in.Problems, fatal) {
+		select {
+		case <-ctx.Done():
+		case <-k.woken:
+		}
+		return nil
+	}
+	return k.change(ctx, func(e *edit) error {
+		if e.Status != penstock.StatusFailed {
+			return errUnchanged
+		}
+		e.Problems = slices.DeleteFunc(e.Problems, unconfigured)
+		return e.move(penstock.StatusSyncing)
+	})
+}
+
+// replicate runs the integration's streams until it must be looked at anew:
+// its filter changed, or it is failed or deleting, or ctx ended.
+func (k *keeper) replicate(ctx context.Context, in penstock.Integration) error {
+	cfg := &k.s.cfg
+	_, source, ok := cfg.source(in.SourceARN)
+	if !ok {
+		return k.troubled(ctx, penstock.Problem{Code: penstock.ProblemSourceGone, Severity: penstock.SeverityFatal,
+			Message: "the source " + in.SourceARN + " is not in the configuration; add it, or delete the integration"})
+	}
+	_, target, ok := cfg.target(in.TargetARN)
+	if !ok {
+		return k.troubled(ctx, penstock.Problem{Code: penstock.ProblemTargetGone, Severity: penstock.SeverityFatal,
+			Message: "the target " + in.TargetARN + " is not in the configuration; add it, or delete the integration"})
+	}
+	filter, err := source.Source.ParseFilter(in.DataFilter)
+	if err != nil {
+		return k.troubled(ctx, penstock.Problem{Code: penstock.ProblemFilterUnparsable, Severity: penstock.SeverityAttention,
+			Message: "the data filter cannot be used, modify it: " + err.Error(), Mend: penstock.MendOf(err)})
+	}
+	named := source.Source.Databases(filter)
+	parsed := in.DataFilter
+	in, err = k.s.assign(ctx, in, target.Target, named)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return k.troubled(ctx, penstock.Problem{Code: penstock.ProblemTargetFailed, Severity: penstock.SeverityAttention,
+			Message: "no destination database can be chosen: " + err.Error(), Mend: penstock.MendOf(err)})
+	}
+	k.set(in)
+	if in.DataFilter != parsed {
+		return nil // modified meanwhile
+	}
+
+	running, stop := context.WithCancel(ctx)
+	var g errgroup.Group
+	var streams []*stream
+	for _, db := range in.Databases {
+		s := &stream{
+			db: db, leaving: !slices.Contains(named, db.SourceDatabase), source: sourceName(in.SourceARN),
+			make: func() (Runner, error) { return cfg.Runners(in, db) },
+			now:  cfg.Now, log: k.log.With("database", db.Name), changed: func() { poke(k.woken) },
+		}
+		streams = append(streams, s)
+		g.Go(func() error { s.run(running); return nil })
+	}
+	k.setStreams(streams)
+	gone, err := k.watch(ctx, in.DataFilter, streams)
+	stop()
+	g.Wait()
+	k.setStreams(nil)
+	if err != nil || gone == nil {
+		return err
+	}
+	return k.drop(ctx, target.Target, *gone)
+}
+
+func (k *keeper) setStreams(streams []*stream) {
+	k.mu.Lock()
+	k.streams = streams
+	k.mu.Unlock()
+}
+
+// watch derives the integration's status from its streams until the streams
+// must be stopped. It returns a database that is to be dropped from the
+// integration, if that is the reason.
+func (k *keeper) watch(ctx context.Context, filter string, streams []*stream) (gone *penstock.DestinationDatabase, err error) {
+	tick := time.NewTicker(glance)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, nil
+		case <-tick.C:
+		case <-k.woken:
+			in, err := k.refresh(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if in.DataFilter != filter || in.Status == penstock.StatusDeleting || in.Status == penstock.StatusFailed {
+				return nil, nil
+			}
+		}
+		var views []streamView
+		for _, s := range streams {
+			v := s.look()
+			if v.gone {
+				return &s.db, nil
+			}
+			views = append(views, v)
+		}
+		in, err := k.derive(ctx, filter, summarize(views))
+		if err != nil {
+			return nil, err
+		}
+		if in.Status == penstock.StatusFailed || in.Status == penstock.StatusDeleting {
+			return nil, nil
+		}
+	}
+}
+
+// troubled records a problem that keeps the streams from being started, and
+// waits for a while, or for a change of the integration.
+func (k *keeper) troubled(ctx context.Context, p penstock.Problem) error {
+	c := condition{reported: true, stopped: true}
+	c.add(p)
+	in, err := k.derive(ctx, k.in.DataFilter, c)
+	if err != nil || in.Status == penstock.StatusFailed {
+		return err
+	}
+	pause(ctx, 10*time.Second, k.woken)
+	return nil
+}
+
+// rewording is how often a problem is written again if only its words have
+// changed.
+const rewording = 30 * time.Second
+
+// derive writes the status and the problems that follow from a condition,
+// which was seen while that filter was in force, if they differ from what is
+// stored. It returns the integration as it is afterwards.
+func (k *keeper) derive(ctx context.Context, filter string, c condition) (penstock.Integration, error) {
+	now := k.s.cfg.Now()
+	reword := now.Sub(k.worded) >= rewording
+	differs := func(in *penstock.Integration) bool {
+		merged := c.merge(in.Problems, now)
+		return c.next(in.Status, in.StatusSince, now, k.s.cfg.CreatingLimit) != in.Status ||
+			!sameProblems(merged, in.Problems) || reword && !slices.Equal(merged, in.Problems)
+	}
+	if !differs(&k.in) {
+		return k.in, nil
+	}
+	k.worded = now
+	err := k.change(ctx, func(e *edit) error {
+		// Decided on what is stored, not on what was last seen.
+		if e.DataFilter != filter || e.Status == penstock.StatusDeleting || e.Status == penstock.StatusFailed || !differs(e.Integration) {
+			return errUnchanged
+		}
+		before := e.Problems
+		e.Problems = c.merge(before, now)
+		for _, p := range e.Problems {
+			if !slices.ContainsFunc(before, func(b penstock.Problem) bool { return b.Key() == p.Key() }) {
+				e.note(problemEvent(p.Code), p.Severity, p.Message)
+			}
+		}
+		if to := c.next(e.Status, e.StatusSince, now, k.s.cfg.CreatingLimit); to != e.Status {
+			return e.move(to)
+		}
+		return nil
+	})
+	return k.in, err
+}
+
+// change changes the integration and remembers the outcome. k.in is written
+// by the keeper's own goroutine only, which may therefore read it unlocked.
+func (k *keeper) change(ctx context.Context, f func(*edit) error) error {
+	in, err := k.s.ledger.change(ctx, k.id, f)
+	if err == nil {
+		k.set(in)
+	}
+	return err
+}

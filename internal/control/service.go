@@ -1,0 +1,156 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"penstock"
+)
+
+// Service answers the operations of the RDS integration API. It writes what
+// is wanted into the Store and never dials; the Supervisor does what follows.
+// Its methods may be called concurrently. Errors are *penstock.Error whose
+// text may be shown to the caller.
+type Service struct {
+	cfg    Config
+	ledger ledger
+	wake   func()
+}
+
+// NewService returns a Service. wake is called after every change that the
+// Supervisor should act on; it must not block, and may be nil.
+func NewService(c Config, wake func()) (*Service, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if wake == nil {
+		wake = func() {}
+	}
+	return &Service{cfg: c, ledger: ledger{c.Store, c.Now, c.Logger}, wake: wake}, nil
+}
+
+// Create validates the arguments against the configuration, stores a new
+// integration as creating, and returns it.
+//
+// KindInvalid for arguments and an unknown target, KindSourceNotFound,
+// KindKeyNotAccessible, KindAlreadyExists if the source and target have an
+// integration, KindQuota, and KindConflict if the name is taken or another
+// integration of the source is still being created.
+func (s *Service) Create(ctx context.Context, r CreateRequest) (penstock.Integration, error) {
+	source, err := s.checkCreate(r)
+	if err != nil {
+		return penstock.Integration{}, err
+	}
+	filter, err := source.ParseFilter(r.DataFilter)
+	if err != nil {
+		return penstock.Integration{}, err
+	}
+	now := s.cfg.Now().UTC().Round(0)
+	in := penstock.Integration{
+		ID:                newID(),
+		Name:              r.Name,
+		SourceARN:         r.SourceARN,
+		TargetARN:         r.TargetARN,
+		DataFilter:        filter.String(),
+		Description:       r.Description,
+		KMSKeyID:          s.cfg.BuiltinKeyARN(),
+		EncryptionContext: maps.Clone(r.EncryptionContext),
+		Tags:              slices.Clone(r.Tags),
+		CreatedAt:         now,
+	}
+	in.ARN = s.cfg.IntegrationARN(in.ID)
+	begin(&in, now)
+	if err := s.cfg.Store.Create(ctx, in, func(others []penstock.Integration) error { return s.admit(in, others) }); err != nil {
+		return penstock.Integration{}, err
+	}
+	s.cfg.Logger.Info("integration created", "integration", in.ID, "name", in.Name)
+	s.wake()
+	return in, nil
+}
+
+// checkCreate checks the arguments one by one and returns the source.
+func (s *Service) checkCreate(r CreateRequest) (penstock.Source, error) {
+	if err := checkSourceARN(r.SourceARN); err != nil {
+		return nil, err
+	}
+	if err := checkLength("TargetArn", r.TargetARN, 20, 2048); err != nil {
+		return nil, err
+	}
+	if err := checkName(r.Name); err != nil {
+		return nil, err
+	}
+	if err := checkDescription(r.Description); err != nil {
+		return nil, err
+	}
+	if err := checkTags(r.Tags); err != nil {
+		return nil, err
+	}
+	if len(r.EncryptionContext) > 0 && r.KMSKeyID == "" {
+		return nil, invalid("The parameter AdditionalEncryptionContext can be given only together with KMSKeyId")
+	}
+	name, source, ok := s.cfg.source(r.SourceARN)
+	if !ok {
+		return nil, &penstock.Error{Kind: penstock.KindSourceNotFound, Message: "The source " + name + " does not exist: " + r.SourceARN}
+	}
+	if _, _, ok := s.cfg.target(r.TargetARN); !ok {
+		return nil, invalid("You don't have access to zero-ETL integrations with " + quote(r.TargetARN) +
+			" because the data warehouse does not exist or permissions for it are missing. Check its ARN, its resource policy and its authorized principals.")
+	}
+	if r.KMSKeyID != "" {
+		return nil, &penstock.Error{Kind: penstock.KindKeyNotAccessible, Message: "The key " + quote(r.KMSKeyID) + " does not exist or is disabled"}
+	}
+	return source.Source, nil
+}
+
+// admit decides whether a new integration may stand beside the others.
+func (s *Service) admit(in penstock.Integration, others []penstock.Integration) error {
+	var sameTarget, sameSource int
+	var pair, creating string
+	for _, o := range others {
+		if o.Name == in.Name {
+			return s.nameTaken(in.Name)
+		}
+		if o.TargetARN == in.TargetARN {
+			sameTarget++
+		}
+		if o.SourceARN != in.SourceARN {
+			continue
+		}
+		sameSource++
+		if o.TargetARN == in.TargetARN {
+			pair = o.Name
+		}
+		if o.Status == penstock.StatusCreating {
+			creating = o.Name
+		}
+	}
+	if pair != "" {
+		return &penstock.Error{Kind: penstock.KindAlreadyExists,
+			Message: fmt.Sprintf("The integration %s already connects the source %s with the target %s", pair, in.SourceARN, in.TargetARN)}
+	}
+	for _, q := range []struct {
+		have, most int
+		per        string
+	}{
+		{len(others), s.cfg.Quotas.PerAccount, "account"},
+		{sameTarget, s.cfg.Quotas.PerTarget, "target"},
+		{sameSource, s.cfg.Quotas.PerSource, "source"},
+	} {
+		if q.have >= q.most {
+			return &penstock.Error{Kind: penstock.KindQuota, Message: fmt.Sprintf("You can't create more than %d integrations per %s", q.most, q.per)}
+		}
+	}
+	if creating != "" {
+		return &penstock.Error{Kind: penstock.KindConflict,
+			Message: fmt.Sprintf("The integration %s of the source %s is still being created. Try again when it is active.", creating, in.SourceARN)}
+	}
+	return nil
+}
+
+func (s *Service) nameTaken(name string) error {
+	return &penstock.Error{Kind: penstock.KindConflict, Message: fmt.Sprintf("A zero-ETL integration named %s already exists in account %s. "+
+		"Integration names must be unique within an account. Use another name, or delete the existing integration.", name, s.cfg.Account)}
+}
