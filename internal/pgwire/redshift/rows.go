@@ -1,0 +1,68 @@
+package redshift
+
+import (
+	"time"
+
+	"penstock"
+)
+
+// rowWriter fills rows value by value, from the first column to the last and
+// then on in the next row.
+type rowWriter struct {
+	rows *penstock.Rows
+	col  int
+}
+
+func (w *rowWriter) next() *penstock.Vector {
+	v := &w.rows.Vectors[w.col]
+	w.col = (w.col + 1) % len(w.rows.Vectors)
+	return v
+}
+
+func (w *rowWriter) null() *rowWriter {
+	w.next().AppendNull()
+	return w
+}
+
+func (w *rowWriter) text(s string) *rowWriter {
+	w.next().AppendString(s)
+	return w
+}
+
+// known writes s, or NULL for "".
+func (w *rowWriter) known(s string) *rowWriter {
+	if s == "" {
+		return w.null()
+	}
+	return w.text(s)
+}
+
+func (w *rowWriter) checkpoint(p penstock.Position) *rowWriter {
+	if p == "" {
+		return w.null()
+	}
+	return w.text(checkpointText(p))
+}
+
+func (w *rowWriter) int32(x int32) *rowWriter {
+	w.next().AppendInt32(x)
+	return w
+}
+
+func (w *rowWriter) int64(x int64) *rowWriter {
+	w.next().AppendInt64(x)
+	return w
+}
+
+func (w *rowWriter) bool(x bool) *rowWriter {
+	w.next().AppendBool(x)
+	return w
+}
+
+func (w *rowWriter) time(t time.Time) *rowWriter {
+	if t.IsZero() {
+		return w.null()
+	}
+	w.next().AppendInt64(t.UnixMicro())
+	return w
+}

@@ -1,0 +1,148 @@
+package redshift
+
+import (
+	"encoding/json"
+	"strings"
+
+	"penstock"
+)
+
+// Views is where the system views get their content.
+type Views interface {
+	// Integrations returns all integrations into the warehouse that the
+	// endpoint serves, with what is known about their streams. It is called
+	// for every statement that mentions a system view, from any goroutine,
+	// and must not block.
+	Integrations() []IntegrationView
+}
+
+// IntegrationView is one integration and the state of its streams.
+type IntegrationView struct {
+	Integration penstock.Integration
+	Engine      string // as penstock.Source.Engine names it; "" if not known
+	Streams     []penstock.StreamStatus
+}
+
+// systemView is a system view: its columns in Redshift's order, and its rows.
+type systemView struct {
+	columns []penstock.ResultColumn
+	fill    func(rows *rowWriter, all []IntegrationView)
+}
+
+var systemViews = map[string]*systemView{
+	"svv_integration": {
+		columns: []penstock.ResultColumn{
+			text("integration_id"), text("target_database"), text("source"), text("state"),
+			column("current_lag", penstock.TypeInt64), // milliseconds
+			text("last_replicated_checkpoint"),        // JSON
+			column("total_tables_replicated", penstock.TypeInt32),
+			column("total_tables_failed", penstock.TypeInt32),
+			column("creation_time", penstock.TypeTimestamp),
+			column("refresh_interval", penstock.TypeInt32), // seconds
+			text("source_database"),
+			column("is_history_mode", penstock.TypeBool),
+			column("auto_remediation", penstock.TypeBool),
+		},
+		fill: fillIntegration,
+	},
+	"svv_integration_table_state": {
+		columns: []penstock.ResultColumn{
+			text("integration_id"), text("target_database"), text("schema_name"), text("table_name"),
+			text("table_state"), text("table_last_replicated_checkpoint"), text("reason"),
+			column("last_updated_timestamp", penstock.TypeTimestamp),
+			column("table_rows", penstock.TypeInt64),
+			column("table_size", penstock.TypeInt64), // MB
+			column("is_history_mode", penstock.TypeBool),
+		},
+		fill: fillTableState,
+	},
+}
+
+func column(name string, kind penstock.TypeKind) penstock.ResultColumn {
+	return penstock.ResultColumn{Name: name, Type: penstock.Type{Kind: kind}}
+}
+
+func text(name string) penstock.ResultColumn { return column(name, penstock.TypeText) }
+
+// Fill returns the columns and rows of a system view that Rewrite named. What
+// is not known is NULL. Only superusers see rows, as in Redshift.
+func Fill(name string, views Views, superuser bool) ([]penstock.ResultColumn, *penstock.Rows) {
+	v := systemViews[name]
+	w := &rowWriter{rows: &penstock.Rows{}}
+	for _, c := range v.columns {
+		w.rows.Vectors = append(w.rows.Vectors, penstock.NewVector(c.Type))
+	}
+	if superuser && views != nil {
+		v.fill(w, views.Integrations())
+	}
+	return v.columns, w.rows
+}
+
+func fillIntegration(w *rowWriter, all []IntegrationView) {
+	for _, in := range all {
+		if len(in.Streams) == 0 {
+			w.text(string(in.Integration.ID)).null().known(in.Engine).text(string(penstock.StreamPendingConnect))
+			w.null().null().int32(0).int32(0).null().null().null().bool(false).null()
+		}
+		for i := range in.Streams {
+			s := &in.Streams[i]
+			replicated, failed := int32(0), int32(0)
+			for _, t := range s.Tables {
+				switch t.State {
+				case penstock.TableSynced:
+					replicated++
+				case penstock.TableFailed:
+					failed++
+				}
+			}
+			w.text(string(in.Integration.ID)).known(s.Database.Name).known(in.Engine).known(string(s.State))
+			if s.LastApplied.IsZero() {
+				w.null()
+			} else {
+				w.int64(s.Lag.Milliseconds())
+			}
+			w.checkpoint(s.Applied).int32(replicated).int32(failed).time(s.Database.CreatedAt)
+			w.int32(0).known(s.Database.SourceDatabase).bool(false).bool(false)
+		}
+	}
+}
+
+func fillTableState(w *rowWriter, all []IntegrationView) {
+	for _, in := range all {
+		for i := range in.Streams {
+			s := &in.Streams[i]
+			for j := range s.Tables {
+				t := &s.Tables[j]
+				w.text(string(in.Integration.ID)).known(s.Database.Name).text(t.Table.Schema).text(t.Table.Name)
+				w.text(string(t.State))
+				if t.State == penstock.TableSynced {
+					w.checkpoint(s.Applied)
+				} else {
+					w.null()
+				}
+				w.text(t.Reason).time(t.Changed)
+				if t.Rows < 0 {
+					w.null()
+				} else {
+					w.int64(t.Rows)
+				}
+				if t.Bytes < 0 {
+					w.null()
+				} else {
+					w.int64((t.Bytes + 1<<20 - 1) >> 20)
+				}
+				w.bool(false)
+			}
+		}
+	}
+}
+
+// checkpointText returns a position as the JSON text that the views show:
+// itself where it is a JSON object.
+func checkpointText(p penstock.Position) string {
+	if s := string(p); strings.HasPrefix(s, "{") && json.Valid([]byte(s)) {
+		return s
+	}
+	b, _ := json.Marshal(map[string]string{"position": string(p)}) // a map of strings has no error
+	return string(b)
+}
