@@ -1,6 +1,8 @@
 package control
 
 import (
+	"github.com/google/uuid"
+
 	"penstock"
 )
 
@@ -16,26 +18,19 @@ func (s Scope) SourceARN(kind, name string) string {
 	return s.arn("rds", kind+":"+name)
 }
 
-// TargetARN returns the ARN of a target with that namespace UUID.
-func (s Scope) TargetARN(namespace string) string {
-	return s.arn("redshift-serverless", "namespace/"+namespace)
-}
-
-// DefaultNamespace returns the namespace UUID of a target for which none is
-// configured. It depends on the account, the region and the name only.
-func (s Scope) DefaultNamespace(target string) string {
-	return nameUUID("namespace", s.Account, s.Region, target)
-}
-
 // IntegrationARN returns the ARN of an integration.
 func (s Scope) IntegrationARN(id penstock.IntegrationID) string {
 	return s.arn("rds", "integration:"+string(id))
 }
 
+// keyRoot is the root of the IDs of built-in keys. It must never change, since
+// users may have written their ARNs down.
+var keyRoot = uuid.MustParse("5b0e9a51-7d3c-5e1f-8c62-1d0a94e73b26")
+
 // BuiltinKeyARN returns the ARN of the key that stands for none having been
 // named.
 func (s Scope) BuiltinKeyARN() string {
-	return s.arn("kms", "key/"+nameUUID("key", s.Account, s.Region, "builtin"))
+	return s.arn("kms", "key/"+uuid.NewSHA1(keyRoot, []byte(s.Account+"/"+s.Region)).String())
 }
 
 func (s Scope) arn(service, resource string) string {

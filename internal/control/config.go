@@ -36,7 +36,7 @@ type SourceEntry struct {
 
 // TargetEntry is a configured target.
 type TargetEntry struct {
-	ARN    string // see Scope.TargetARN
+	ARN    string // arn:aws:redshift-serverless:<region>:<account>:namespace/<uuid>
 	Target penstock.Target
 }
 

@@ -9,5 +9,7 @@
 // transitions.go, inside Store.Update; at most one runner exists per stream;
 // an integration in any status reaches a deletable one within bounded time.
 //
-// Start reading at service.go.
+// Start reading at service.go for what is asked for, at supervisor.go and
+// keeper.go for how it comes true, at condition.go for what the streams'
+// reports make of a status.
 package control

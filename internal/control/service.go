@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/google/uuid"
+
 	"penstock"
 )
 
@@ -50,7 +52,7 @@ func (s *Service) Create(ctx context.Context, r CreateRequest) (penstock.Integra
 	}
 	now := s.cfg.Now().UTC().Round(0)
 	in := penstock.Integration{
-		ID:                newID(),
+		ID:                penstock.IntegrationID(uuid.NewString()),
 		Name:              r.Name,
 		SourceARN:         r.SourceARN,
 		TargetARN:         r.TargetARN,
