@@ -141,17 +141,12 @@ func emptyIntegration() penstock.Integration {
 }
 
 // setup starts a server over f.
-func setup(t *testing.T, f *fake) *httptest.Server {
-	t.Helper()
-	return setupLogged(t, f, io.Discard)
-}
-
-func setupLogged(t *testing.T, f *fake, log io.Writer) *httptest.Server {
+func setup(t *testing.T, f rds.Integrations) *httptest.Server {
 	t.Helper()
 	server := httptest.NewServer(awsapi.New(awsapi.Config{
 		Region: region, Account: account,
 		AccessKeys: []awsapi.AccessKey{{ID: keyID, Secret: keySecret}},
-		Logger:     slog.New(slog.NewTextHandler(log, nil)),
+		Logger:     slog.New(slog.DiscardHandler),
 	}, rds.Service(f), sts.Service()))
 	t.Cleanup(server.Close)
 	return server

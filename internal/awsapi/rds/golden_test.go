@@ -5,17 +5,37 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"penstock"
+	"penstock/internal/awsapi/fault"
+	"penstock/internal/awsapi/rds"
 	"penstock/internal/control"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 const version = "&Version=2014-10-31"
+
+// wantListed checks that the table of actions names the code of a failure,
+// unless it is one that every action has.
+func wantListed(t *testing.T, request, body string) {
+	t.Helper()
+	_, rest, _ := strings.Cut(body, "<Code>")
+	code, _, _ := strings.Cut(rest, "</Code>")
+	if !strings.HasSuffix(code, "Fault") && !strings.HasSuffix(code, "NotFound") {
+		return
+	}
+	for _, action := range rds.Service(nil).Actions {
+		listed := func(c fault.Code) bool { return c.Name == code }
+		if strings.HasPrefix(request, "Action="+action.Name+"&") && !slices.ContainsFunc(action.Faults, listed) {
+			t.Errorf("%s answers with %s, which is not in the table of actions", action.Name, code)
+		}
+	}
+}
 
 // TestReplies holds the reply to every action, and to every failure that an
 // action has, against a file: the status, the content type and the body.
@@ -98,6 +118,7 @@ func TestReplies(t *testing.T) {
 			if got != string(want) {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
+			wantListed(t, test.body, body)
 		})
 	}
 }
