@@ -1,12 +1,12 @@
 package query
 
 import (
+	"bytes"
 	"encoding/xml"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"penstock/internal/awsapi/fault"
@@ -54,11 +54,11 @@ func ErrorReply(namespace, requestID string, e *fault.Error) []byte {
 
 // writer writes indented XML, a line per element.
 type writer struct {
-	b     strings.Builder
+	b     bytes.Buffer
 	depth int
 }
 
-func (w *writer) bytes() []byte { return []byte(w.b.String()) }
+func (w *writer) bytes() []byte { return w.b.Bytes() }
 
 func (w *writer) indent() {
 	for range w.depth {
@@ -71,7 +71,7 @@ func (w *writer) open(name, namespace string) {
 	w.b.WriteString("<" + name)
 	if namespace != "" {
 		w.b.WriteString(` xmlns="`)
-		_ = xml.EscapeText(&w.b, []byte(namespace))
+		w.text(namespace)
 		w.b.WriteByte('"')
 	}
 	w.b.WriteString(">\n")
@@ -84,7 +84,7 @@ func (w *writer) close(name string) {
 	w.b.WriteString("</" + name + ">\n")
 }
 
-// leaf writes an element that holds text. Writing to a Builder cannot fail.
+// leaf writes an element that holds text. Writing to a Buffer cannot fail.
 func (w *writer) leaf(name, text string) {
 	w.indent()
 	if text == "" {
@@ -92,8 +92,20 @@ func (w *writer) leaf(name, text string) {
 		return
 	}
 	w.b.WriteString("<" + name + ">")
-	_ = xml.EscapeText(&w.b, []byte(text))
+	w.text(text)
 	w.b.WriteString("</" + name + ">\n")
+}
+
+// text writes character data. Most of it needs no escapes.
+func (w *writer) text(s string) {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < 0x20, c >= 0x7f, c == '<', c == '>', c == '&', c == '\'', c == '"':
+			_ = xml.EscapeText(&w.b, []byte(s))
+			return
+		}
+	}
+	w.b.WriteString(s)
 }
 
 func (w *writer) value(name string, v Value, s *Shape) error {
