@@ -1,9 +1,6 @@
 package penstock
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // Source is one database server that rows are read from. Constructing one
 // neither dials nor starts anything; its methods may be called concurrently.
@@ -119,13 +116,14 @@ type Stream interface {
 	// pass the same c again to have more added, unless c.Open is set, Reshaped
 	// or Passed are not empty, or it is full.
 	Next(ctx context.Context, c *Changes, limit int) error
+	// Wake makes a Next that waits at a transaction boundary return with what
+	// it has, possibly nothing. If none waits, the next one does not. It may
+	// be called from any goroutine.
+	Wake()
 	// Ack tells the source that everything up to the position is durable at
 	// the target and may be forgotten (promise 3). It does not wait. It may be
 	// called while Next runs.
 	Ack(p Position)
-	// Seen returns when the source was last heard of, and what its newest
-	// position was then, in bytes of history behind: 0 when caught up.
-	Seen() (at time.Time, behind int64)
 	// Close ends the stream. It may be called while Next runs, which then fails.
 	Close() error
 }

@@ -1,0 +1,247 @@
+package pipeline
+
+import (
+	"bytes"
+	"hash/maphash"
+
+	"penstock"
+)
+
+// compactor turns the changes to one table into their net effect: of several
+// changes to a row the last one wins. It keeps its memory between tables.
+type compactor struct {
+	seed    maphash.Seed
+	slots   []int32 // open addressing: index into entries, plus one
+	entries []entry
+	next    []int32 // IdentityFull: links the puts of equal rows
+}
+
+// entry is what becomes of the rows with one identity. Numbers are rows of the
+// table's Rows; -1 is none.
+type entry struct {
+	key    int32 // a row with this identity
+	put    int32 // the row to be stored
+	remove int32 // names the stored row to be removed: one that was there before
+	base   int32 // names the stored row that has put's unchanged values
+}
+
+func newCompactor() *compactor { return &compactor{seed: maphash.MakeSeed()} }
+
+// compact returns the net effect of tc. It may add rows to tc.Rows.
+func (c *compactor) compact(tc *penstock.TableChanges) penstock.TableBatch {
+	b := penstock.TableBatch{Table: tc.Table, Truncate: tc.Truncated, Rows: &tc.Rows}
+	for _, n := range tc.BadValues {
+		b.BadValues += n
+	}
+	for _, op := range tc.Ops {
+		switch op {
+		case penstock.OpInsert:
+			b.Inserted++
+		case penstock.OpUpdate:
+			b.Updated++
+		case penstock.OpDelete:
+			b.Deleted++
+		}
+	}
+	switch tc.Table.Identity {
+	case penstock.IdentityKey:
+		c.byKey(tc, &b)
+	case penstock.IdentityFull:
+		c.byRow(tc, &b)
+	default:
+		for i := range tc.Ops {
+			b.Put = append(b.Put, int32(i))
+		}
+	}
+	return b
+}
+
+// byKey compacts a table whose rows are told apart by a key.
+func (c *compactor) byKey(tc *penstock.TableChanges, b *penstock.TableBatch) {
+	key := tc.Table.Key
+	c.reset(len(tc.Ops))
+	for i := 0; i < len(tc.Ops); i++ {
+		row := int32(i)
+		switch tc.Ops[i] {
+		case penstock.OpInsert:
+			e := c.find(&tc.Rows, key, row)
+			e.put, e.base = row, -1
+		case penstock.OpUpdate:
+			c.update(tc, row, row)
+		case penstock.OpOld:
+			i++
+			c.update(tc, row, row+1)
+		case penstock.OpDelete:
+			e, found := c.findOrAdd(&tc.Rows, key, row)
+			if !found {
+				e.remove = row
+			}
+			e.put, e.base = -1, -1
+		}
+	}
+	bases := false
+	for i := range c.entries {
+		e := &c.entries[i]
+		if e.remove >= 0 {
+			b.Remove = append(b.Remove, e.remove)
+		}
+		if e.put >= 0 {
+			b.Put = append(b.Put, e.put)
+			bases = bases || e.base >= 0
+		}
+	}
+	if !bases {
+		return
+	}
+	for i := range c.entries {
+		if e := &c.entries[i]; e.put >= 0 {
+			b.Base = append(b.Base, e.base)
+		}
+	}
+}
+
+// update replaces the row with the identity of old by row, which may have
+// another identity, and values that are those of the replaced row.
+func (c *compactor) update(tc *penstock.TableChanges, old, row int32) {
+	rows, key := &tc.Rows, tc.Table.Key
+	e, found := c.findOrAdd(rows, key, old)
+	if !found {
+		e.remove, e.base = old, old
+	} else if e.put < 0 && e.base < 0 {
+		e.base = e.remove
+	}
+	before, base := e.put, e.base
+	if old != row && !sameKey(rows, key, old, row) {
+		e.put, e.base = -1, -1
+		e = c.find(rows, key, row)
+	}
+	merged, open := row, hasUnchanged(rows, row)
+	if open && before >= 0 {
+		merged, open = merge(rows, row, before)
+	}
+	e.put, e.base = merged, -1
+	if open {
+		e.base = base
+	}
+}
+
+// byRow compacts a table whose rows are told apart by nothing but all their
+// values, so that equal rows are interchangeable.
+func (c *compactor) byRow(tc *penstock.TableChanges, b *penstock.TableBatch) {
+	all := make([]int, len(tc.Table.Columns))
+	for i := range all {
+		all[i] = i
+	}
+	c.reset(len(tc.Ops))
+	c.next = append(c.next[:0], make([]int32, len(tc.Ops))...)
+	gone := make([]bool, len(tc.Ops))
+	for i, op := range tc.Ops {
+		row := int32(i)
+		e := c.find(&tc.Rows, all, row)
+		switch op {
+		case penstock.OpInsert, penstock.OpUpdate:
+			c.next[i], e.put = e.put, row
+		case penstock.OpDelete, penstock.OpOld:
+			gone[i] = true
+			if e.put >= 0 { // an equal row came with this batch: it takes that one's place
+				gone[e.put] = true
+				e.put = c.next[e.put]
+			} else {
+				b.Remove = append(b.Remove, row)
+			}
+		}
+	}
+	for i := range tc.Ops {
+		if !gone[i] {
+			b.Put = append(b.Put, int32(i))
+		}
+	}
+}
+
+// reset prepares for at most n entries; an update of a key may need two rows,
+// which are two ops, so n ops never need more.
+func (c *compactor) reset(n int) {
+	size := 16
+	for size < 2*n {
+		size *= 2
+	}
+	if cap(c.slots) < size {
+		c.slots = make([]int32, size)
+	} else {
+		c.slots = c.slots[:size]
+		clear(c.slots)
+	}
+	c.entries = c.entries[:0]
+}
+
+// find returns the entry of a row's identity, adding an empty one if needed.
+// The pointer is good until the next call.
+func (c *compactor) find(rows *penstock.Rows, columns []int, row int32) *entry {
+	e, _ := c.findOrAdd(rows, columns, row)
+	return e
+}
+
+func (c *compactor) findOrAdd(rows *penstock.Rows, columns []int, row int32) (e *entry, found bool) {
+	mask := len(c.slots) - 1
+	for at := int(c.hash(rows, columns, row)) & mask; ; at = (at + 1) & mask {
+		i := c.slots[at]
+		if i == 0 {
+			c.entries = append(c.entries, entry{key: row, put: -1, remove: -1, base: -1})
+			c.slots[at] = int32(len(c.entries))
+			return &c.entries[len(c.entries)-1], false
+		}
+		if e := &c.entries[i-1]; sameKey(rows, columns, e.key, row) {
+			return e, true
+		}
+	}
+}
+
+func (c *compactor) hash(rows *penstock.Rows, columns []int, row int32) uint64 {
+	var h uint64
+	for _, col := range columns {
+		v := &rows.Vectors[col]
+		h = h*0x9E3779B97F4A7C15 + maphash.Bytes(c.seed, v.Raw(int(row)))
+		if v.IsNull(int(row)) {
+			h++
+		}
+	}
+	return h
+}
+
+func sameKey(rows *penstock.Rows, columns []int, a, b int32) bool {
+	if a == b {
+		return true
+	}
+	for _, col := range columns {
+		v := &rows.Vectors[col]
+		if v.IsNull(int(a)) != v.IsNull(int(b)) || !bytes.Equal(v.Raw(int(a)), v.Raw(int(b))) {
+			return false
+		}
+	}
+	return true
+}
+
+func hasUnchanged(rows *penstock.Rows, row int32) bool {
+	for i := range rows.Vectors {
+		if v := &rows.Vectors[i]; v.Unchanged() > 0 && v.IsUnchanged(int(row)) {
+			return true
+		}
+	}
+	return false
+}
+
+// merge adds a row that has row's values and, where those are unchanged, the
+// ones of before. open tells whether some are still unchanged.
+func merge(rows *penstock.Rows, row, before int32) (merged int32, open bool) {
+	merged = int32(rows.Len())
+	for i := range rows.Vectors {
+		v := &rows.Vectors[i]
+		from := row
+		if v.IsUnchanged(int(row)) {
+			from = before
+			open = open || v.IsUnchanged(int(before))
+		}
+		v.AppendFrom(v, int(from))
+	}
+	return merged, open
+}

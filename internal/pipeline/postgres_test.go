@@ -1,0 +1,326 @@
+package pipeline_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"penstock"
+	"penstock/internal/pipeline"
+	"penstock/internal/source/pgsource"
+	"penstock/internal/target/memtarget"
+	"penstock/internal/testdb/dbtest"
+)
+
+const integration = penstock.IntegrationID("3f2a91bc-0000-4000-8000-000000000001")
+
+// bench is one stream from a real PostgreSQL database into memory.
+type bench struct {
+	db     *dbtest.Database
+	source *pgsource.Source
+	target *memtarget.Target
+	spec   penstock.CaptureSpec
+
+	stop func() error // of the running pipeline
+	pipe *pipeline.Pipeline
+}
+
+func setup(t *testing.T, schema ...string) *bench {
+	t.Helper()
+	t.Parallel()
+	b := &bench{db: dbtest.Shared(t), target: memtarget.New()}
+	b.db.Exec(t, schema...)
+	var err error
+	b.source, err = pgsource.New(pgsource.Config{Name: "shop", URL: b.db.URL(), Logger: logger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	filter, err := b.source.ParseFilter("include: " + b.db.Name + ".*.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// An integration of its own per test: tests share the server.
+	id := penstock.IntegrationID(fmt.Sprintf("%08x-0000-4000-8000-000000000001", rand.Uint32()))
+	b.spec = penstock.CaptureSpec{Integration: id, Database: b.db.Name, Filter: filter}
+	b.start(t)
+	t.Cleanup(func() {
+		b.halt(t)
+		if err := b.source.Forget(context.Background(), id); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+func logger(t *testing.T) *slog.Logger {
+	return slog.New(slog.NewTextHandler(writer{t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+type writer struct{ t *testing.T }
+
+func (w writer) Write(p []byte) (int, error) {
+	w.t.Log(strings.TrimSuffix(string(p), "\n"))
+	return len(p), nil
+}
+
+// start runs a pipeline, again if one was halted.
+func (b *bench) start(t *testing.T) {
+	t.Helper()
+	b.pipe = pipeline.New(pipeline.Config{
+		Source: b.source, Capture: b.spec, Target: b.target, Poll: 50 * time.Millisecond, Logger: logger(t),
+		Spec: penstock.DatabaseSpec{Name: "shop", Integration: b.spec.Integration, SourceARN: "arn:aws:rds:us-east-1:000000000000:cluster:shop", SourceDatabase: b.db.Name},
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- b.pipe.Run(ctx) }()
+	b.stop = sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+}
+
+func (b *bench) halt(t *testing.T) {
+	t.Helper()
+	if err := b.stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// await waits until a condition holds, and says what it waited for if not.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(60 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// rows returns a table's rows in the target, sorted, in the vectors' own form.
+func (b *bench) rows(table string) []string {
+	schema, name, _ := strings.Cut(table, ".")
+	_, rows, ok := b.target.Read("shop", schema, name)
+	if !ok {
+		return nil
+	}
+	return render(rows)
+}
+
+func render(rows *penstock.Rows) []string {
+	out := make([]string, rows.Len())
+	for i := range out {
+		var s strings.Builder
+		for c := range rows.Vectors {
+			v := &rows.Vectors[c]
+			if v.IsNull(i) {
+				s.WriteString("|-")
+			} else {
+				fmt.Fprintf(&s, "|%x", v.Raw(i))
+			}
+		}
+		out[i] = s.String()
+	}
+	slices.Sort(out)
+	return out
+}
+
+// sourceRows reads a table anew from the source, in COPY's binary form, which
+// streamed rows never came in.
+func (b *bench) sourceRows(t *testing.T, table string) []string {
+	t.Helper()
+	spec := b.spec
+	spec.Integration = "ffffffff-0000-4000-8000-000000000001"
+	c := b.source.Capture(spec)
+	defer c.Close()
+	defer b.source.Forget(context.Background(), spec.Integration)
+	tables, _, err := c.Tables(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(tables, func(x penstock.Table) bool { return x.String() == table })
+	if i < 0 {
+		t.Fatalf("the source has no table %s", table)
+	}
+	l, err := c.Load(t.Context(), tables[i:i+1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	all, part := penstock.NewRows(&tables[i]), penstock.NewRows(&tables[i])
+	for _, chunk := range l.Chunks() {
+		err := l.Read(t.Context(), chunk, part, 1<<20, func(int64) error {
+			for r := range part.Len() {
+				for c := range part.Vectors {
+					all.Vectors[c].AppendFrom(&part.Vectors[c], r)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return render(all)
+}
+
+// settle waits until a table in the target equals the source's.
+func (b *bench) settle(t *testing.T, tables ...string) {
+	t.Helper()
+	for _, table := range tables {
+		want := b.sourceRows(t, table)
+		deadline := time.Now().Add(60 * time.Second)
+		for {
+			got := b.rows(table)
+			if got != nil && slices.Equal(got, want) || got != nil && len(want) == 0 && len(got) == 0 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: target has %d rows, source %d; first of target %.200q, of source %.200q; status %+v", table, len(got), len(want), got, want, b.pipe.Status())
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+}
+
+func TestLoadThenChanges(t *testing.T) {
+	b := setup(t,
+		`CREATE TABLE item (id int PRIMARY KEY, name text, price numeric(10,2), note text)`,
+		`INSERT INTO item SELECT i, 'item ' || i, i / 3.0, repeat('x', i % 50) FROM generate_series(1, 5000) i`)
+	b.settle(t, "public.item")
+	b.db.Exec(t,
+		`INSERT INTO item VALUES (6000, 'new', 1.5, NULL)`,
+		`UPDATE item SET name = upper(name) WHERE id % 7 = 0`,
+		`DELETE FROM item WHERE id % 11 = 0`,
+		`UPDATE item SET id = -id WHERE id % 13 = 0`)
+	b.settle(t, "public.item")
+	b.db.Exec(t, `BEGIN; INSERT INTO item VALUES (7000, 'gone', 1, ''); ROLLBACK`, `TRUNCATE item; INSERT INTO item VALUES (1, 'after', 2, '')`)
+	b.settle(t, "public.item")
+}
+
+func TestUnchangedTOAST(t *testing.T) {
+	b := setup(t,
+		`CREATE TABLE doc (id int PRIMARY KEY, n int, body text, extra text)`,
+		`ALTER TABLE doc ALTER body SET STORAGE EXTERNAL, ALTER extra SET STORAGE EXTERNAL`,
+		`INSERT INTO doc SELECT i, 0, repeat('body' || i, 3000), repeat('extra' || i, 3000) FROM generate_series(1, 50) i`)
+	b.settle(t, "public.doc")
+	b.db.Exec(t,
+		`UPDATE doc SET n = n + 1`,
+		`UPDATE doc SET n = n + 1 WHERE id < 20`,
+		`BEGIN; UPDATE doc SET body = repeat('new', 5000) WHERE id < 10; UPDATE doc SET n = n + 1 WHERE id < 15; UPDATE doc SET id = id + 1000 WHERE id < 12; UPDATE doc SET n = 77 WHERE id > 1000; COMMIT`,
+		`BEGIN; INSERT INTO doc SELECT i, 0, repeat('late' || i, 3000), NULL FROM generate_series(100, 110) i; UPDATE doc SET n = 5 WHERE id >= 100; DELETE FROM doc WHERE id = 105; COMMIT`,
+		`ALTER TABLE doc REPLICA IDENTITY FULL`)
+	b.settle(t, "public.doc")
+	b.db.Exec(t, `UPDATE doc SET n = n + 10`, `UPDATE doc SET id = id + 5000 WHERE id % 2 = 0`)
+	b.settle(t, "public.doc")
+}
+
+func TestTableWithoutKey(t *testing.T) {
+	b := setup(t,
+		`CREATE TABLE log (at timestamptz DEFAULT now(), what text)`,
+		`CREATE TABLE bag (a int, b text)`, `ALTER TABLE bag REPLICA IDENTITY FULL`,
+		`INSERT INTO log (what) SELECT 'row ' || i FROM generate_series(1, 100) i`,
+		`INSERT INTO bag SELECT i % 5, 'x' FROM generate_series(1, 100) i`)
+	b.settle(t, "public.log", "public.bag")
+	b.db.Exec(t, `INSERT INTO log (what) VALUES ('later'), ('later')`,
+		`DELETE FROM bag WHERE ctid IN (SELECT ctid FROM bag WHERE a = 1 LIMIT 3)`,
+		`UPDATE bag SET b = 'y' WHERE ctid IN (SELECT ctid FROM bag WHERE a = 2 LIMIT 3)`,
+		`BEGIN; INSERT INTO bag VALUES (9, NULL), (9, NULL); DELETE FROM bag WHERE ctid IN (SELECT ctid FROM bag WHERE a = 9 LIMIT 1); COMMIT`)
+	b.settle(t, "public.log", "public.bag")
+
+	// The application's update must work; that it was not seen must be said.
+	b.db.Exec(t, `UPDATE log SET what = 'changed' WHERE what = 'row 1'`)
+	await(t, "the table to fail", func() bool {
+		return slices.ContainsFunc(b.pipe.Status().Tables, func(s penstock.TableStatus) bool {
+			return s.Table.Name == "log" && s.State == penstock.TableFailed && strings.Contains(s.Reason, "REPLICA IDENTITY FULL")
+		})
+	})
+	b.db.Exec(t, `ALTER TABLE log REPLICA IDENTITY FULL`)
+	b.settle(t, "public.log")
+}
+
+func TestTablesComeAndGo(t *testing.T) {
+	b := setup(t, `CREATE TABLE one (id int PRIMARY KEY)`, `INSERT INTO one VALUES (1)`)
+	b.settle(t, "public.one")
+	b.db.Exec(t, `CREATE TABLE two (id int PRIMARY KEY, v text)`, `INSERT INTO two SELECT i, 'v' FROM generate_series(1, 10) i`, `INSERT INTO one VALUES (2)`)
+	b.settle(t, "public.one", "public.two")
+	b.db.Exec(t, `ALTER TABLE two ADD COLUMN w int DEFAULT 7`, `INSERT INTO two VALUES (11, 'after', 8)`, `ALTER TABLE two DROP COLUMN v`, `INSERT INTO two VALUES (12, 9)`)
+	b.settle(t, "public.two")
+	b.db.Exec(t, `ALTER TABLE two RENAME TO three`, `INSERT INTO three VALUES (13, 9)`)
+	b.settle(t, "public.three")
+	b.db.Exec(t, `DROP TABLE three`)
+	await(t, "the table to go", func() bool { return b.rows("public.three") == nil })
+}
+
+// TestJoinUnderLoad adds a table while transactions that write to it are open,
+// with and without a key: every row must come exactly once.
+func TestJoinUnderLoad(t *testing.T) {
+	b := setup(t, `CREATE TABLE one (id int PRIMARY KEY)`)
+	b.settle(t, "public.one")
+	ctx := t.Context()
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	b.db.Exec(t, `CREATE TABLE keyed (id bigserial PRIMARY KEY, writer int, v int)`, `CREATE TABLE keyless (v int)`)
+	for w := range 3 {
+		conn := b.db.Conn(t)
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				tx, err := conn.Begin(ctx)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, err1 := tx.Exec(ctx, `INSERT INTO keyed (writer, v) VALUES ($2, $1), ($2, $1)`, i, w)
+				_, err2 := tx.Exec(ctx, `INSERT INTO keyless (v) VALUES ($1)`, i*10+w)
+				_, err3 := tx.Exec(ctx, `UPDATE keyed SET v = v + 1 WHERE writer = $2 AND id % 10 = $1`, i%10, w)
+				if i%5 == 4 {
+					err1 = tx.Rollback(ctx)
+				} else {
+					err3 = cmpErr(err3, tx.Commit(ctx))
+				}
+				if err := cmpErr(err1, err2, err3); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	await(t, "both tables to be synced under load", func() bool {
+		n := 0
+		for _, s := range b.pipe.Status().Tables {
+			if s.State == penstock.TableSynced && strings.HasPrefix(s.Table.Name, "key") {
+				n++
+			}
+		}
+		return n == 2
+	})
+	// Once more, behind a swap, and with the pipeline stopped in between.
+	b.db.Exec(t, `ALTER TABLE keyed ADD COLUMN w text DEFAULT 'w'`)
+	b.halt(t)
+	b.start(t)
+	await(t, "the reload", func() bool { return b.rows("public.keyed") != nil && b.pipe.Status().Transactions > 20 })
+	close(stop)
+	wg.Wait()
+	b.settle(t, "public.keyed", "public.keyless")
+}
+
+func cmpErr(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package pipeline
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"penstock"
+)
+
+// turn is what has to be done before the stream goes on, and what it carries.
+type turn struct {
+	load   []penstock.Table       // to be loaded into hidden versions
+	drop   []penstock.TableID     // no longer at the source, or in the filter
+	states []penstock.TableStatus // to be recorded
+
+	tables []penstock.Table // to be streamed
+	joins  map[penstock.TableID]penstock.Snapshot
+}
+
+// idle reports whether the stream can go on as it is.
+func (t *turn) idle() bool { return len(t.load) == 0 && len(t.drop) == 0 && len(t.states) == 0 }
+
+// look compares what the source has with what the destination knows.
+func (p *Pipeline) look(ctx context.Context) (*turn, error) {
+	tables, findings, err := p.capture.Tables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	state, err := p.dest.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.status.setTables(state.Tables)
+	p.status.setFindings(findings)
+	return reconcile(state.Tables, tables, findings, p.holdBack), nil
+}
+
+// backoff remembers when a table whose load failed is tried again.
+type backoff struct {
+	wait  time.Duration
+	until time.Time
+}
+
+// holdBack reports whether a table's load is not to be tried yet.
+func (p *Pipeline) holdBack(id penstock.TableID) bool { return time.Now().Before(p.retry[id].until) }
+
+func (p *Pipeline) backOff(id penstock.TableID) {
+	b := p.retry[id]
+	b.wait = min(max(2*b.wait, 100*time.Millisecond), 30*time.Second)
+	b.until = time.Now().Add(b.wait)
+	p.retry[id] = b
+}
+
+// reconcile decides what to do with each table. It is a pure function of the
+// destination's tables, the source's, and what the source found about them.
+func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings []penstock.Finding, holdBack func(penstock.TableID) bool) *turn {
+	t := &turn{joins: map[penstock.TableID]penstock.Snapshot{}}
+	byID := make(map[penstock.TableID]*penstock.TableStatus, len(known))
+	for i := range known {
+		byID[known[i].Table.ID] = &known[i]
+	}
+	blocked := map[string]penstock.Finding{} // by table
+	for _, f := range findings {
+		if f.Table != "" && f.Severity == penstock.SeverityAttention {
+			blocked[f.Table] = f
+		}
+	}
+	present := make(map[penstock.TableID]bool, len(tables))
+	for _, table := range tables {
+		present[table.ID] = true
+		st := byID[table.ID]
+		if f, ok := blocked[table.String()]; ok {
+			t.fail(st, table, f.Message)
+			continue
+		}
+		switch decide(st, &table) {
+		case keepStreaming:
+			t.stream(st)
+		case loadAgain:
+			if !holdBack(table.ID) {
+				t.load = append(t.load, table)
+				if st != nil && st.State == penstock.TableSynced {
+					t.states = append(t.states, penstock.TableStatus{Table: st.Table, State: penstock.TableResyncRequired, Reason: shapeChanged})
+				}
+			}
+		}
+	}
+	for i := range known {
+		st := &known[i]
+		if present[st.Table.ID] {
+			continue
+		}
+		if f, ok := blocked[st.Table.String()]; ok {
+			t.fail(st, st.Table, f.Message)
+			continue
+		}
+		t.drop = append(t.drop, st.Table.ID)
+	}
+	return t
+}
+
+func (t *turn) stream(st *penstock.TableStatus) {
+	t.tables = append(t.tables, st.Table)
+	if st.Join != "" {
+		t.joins[st.Table.ID] = st.Join
+	}
+}
+
+// fail marks a table that cannot be carried, unless it is marked already.
+func (t *turn) fail(st *penstock.TableStatus, table penstock.Table, reason string) {
+	if st == nil || st.State != penstock.TableFailed || st.Reason != reason {
+		t.states = append(t.states, penstock.TableStatus{Table: table, State: penstock.TableFailed, Reason: reason})
+	}
+}
+
+// shapeChanged is the reason of a table that is to be loaded again because its
+// columns, its key or its name are not what they were.
+const shapeChanged = "its shape changed at the source"
+
+type decision uint8
+
+const (
+	keepStreaming decision = iota
+	loadAgain
+	leaveFailed
+)
+
+// decide says what to do with a table that the source has and can deliver.
+func decide(st *penstock.TableStatus, table *penstock.Table) decision {
+	switch {
+	case st == nil:
+		return loadAgain
+	case st.State == penstock.TableFailed && st.Readable && table.Identity == penstock.IdentityNone && sameAsLoaded(&st.Table, table):
+		return leaveFailed // what failed it has not changed
+	case !sameAsLoaded(&st.Table, table):
+		return loadAgain
+	case st.State == penstock.TableSynced, st.Join != "":
+		return keepStreaming
+	}
+	return loadAgain
+}
+
+// sameAsLoaded reports whether rows of the table fit what was loaded, under
+// the name it has now. That a column may be null changes nothing.
+func sameAsLoaded(a, b *penstock.Table) bool {
+	return a.Schema == b.Schema && a.Name == b.Name && a.Identity == b.Identity && slices.Equal(a.Key, b.Key) &&
+		slices.EqualFunc(a.Columns, b.Columns, func(x, y penstock.Column) bool {
+			x.NotNull, y.NotNull = false, false
+			return x == y
+		})
+}
+
+// carryOut records what a turn has decided about tables that are not loaded.
+func (p *Pipeline) carryOut(ctx context.Context, t *turn) error {
+	for _, s := range t.states {
+		p.log.Info("table state", "table", s.Table.String(), "state", s.State, "reason", s.Reason)
+	}
+	if len(t.drop) == 0 && len(t.states) == 0 {
+		return nil
+	}
+	return p.apply(ctx, &penstock.Batch{Next: p.position, Drop: t.drop, States: t.states})
+}

@@ -1,0 +1,264 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"penstock"
+)
+
+// replication is the stream while it is open. Three goroutines share it: the
+// reader fills one Changes while the applier applies the other (so that
+// batches grow by themselves while the target is busy), and the poller looks
+// at the source's tables.
+type replication struct {
+	p      *Pipeline
+	stream penstock.Stream
+	tables []penstock.Table // that the stream delivers
+
+	free chan *penstock.Changes // empty, for the reader
+	full chan *penstock.Changes // for the applier
+
+	waiting atomic.Bool // the applier could take a batch
+	filled  atomic.Bool // the reader has something that the applier has not got
+	stop    atomic.Bool // end at the next transaction boundary
+}
+
+// replicate carries changes until there is something to do about tables, and
+// then returns nil, or until something breaks.
+func (p *Pipeline) replicate(ctx context.Context, t *turn) (err error) {
+	stream, err := p.capture.Stream(ctx, p.position, t.tables, t.joins)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stream.Close()) }()
+	p.status.streaming()
+	p.log.Info("streaming", "from", p.position, "tables", len(t.tables))
+	r := &replication{p: p, stream: stream, tables: t.tables, free: make(chan *penstock.Changes, 2), full: make(chan *penstock.Changes)}
+	for range cap(r.free) {
+		r.free <- &penstock.Changes{}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	pollCtx, endPoll := context.WithCancel(ctx)
+	g.Go(func() error { return r.poll(pollCtx) })
+	g.Go(func() error {
+		defer endPoll()
+		defer close(r.full)
+		return r.read(ctx)
+	})
+	g.Go(func() error { return r.applyAll(ctx) })
+	return g.Wait()
+}
+
+// read fills Changes and hands them over at transaction boundaries.
+func (r *replication) read(ctx context.Context) error {
+	at := r.p.position
+	for {
+		var c *penstock.Changes
+		select {
+		case c = <-r.free:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		c.Position = at
+		last, err := r.fill(ctx, c)
+		if err != nil {
+			return err
+		}
+		at = c.Position
+		select {
+		case r.full <- c:
+			r.filled.Store(false)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if last {
+			return nil
+		}
+	}
+}
+
+// fill reads into c until it should be handed over: because the applier waits
+// for it, or because it can take no more.
+func (r *replication) fill(ctx context.Context, c *penstock.Changes) (last bool, err error) {
+	for {
+		if err := r.stream.Next(ctx, c, r.p.limit); err != nil {
+			return false, err
+		}
+		if c.Open {
+			r.filled.Store(true)
+			return false, nil
+		}
+		if len(c.Reshaped) > 0 {
+			r.stop.Store(true)
+		}
+		if r.stop.Load() {
+			return true, nil
+		}
+		if c.Empty() && !r.due(c) {
+			continue
+		}
+		r.p.status.pending(c.CommitTime)
+		r.filled.Store(true)
+		if len(c.Passed) > 0 || r.waiting.Load() || c.Size() >= r.p.limit/2 {
+			return false, nil
+		}
+	}
+}
+
+// idleEvery is how often a position is stored that no row comes with, so that
+// the slot of an idle database advances.
+const idleEvery = 5 * time.Second
+
+// due reports whether a position without rows should be stored.
+func (r *replication) due(c *penstock.Changes) bool {
+	return c.Position != r.p.status.position() && time.Since(r.p.status.storedAt()) >= idleEvery
+}
+
+// applyAll applies what the reader hands over, pausing between batches while
+// that costs no freshness that anybody would notice.
+func (r *replication) applyAll(ctx context.Context) error {
+	compact := newCompactor()
+	pace := pacer{min: r.p.cfg.MinInterval}
+	for {
+		if err := pace.wait(ctx); err != nil {
+			return err
+		}
+		r.waiting.Store(true)
+		if r.filled.Load() {
+			r.stream.Wake()
+		}
+		c, ok := <-r.full
+		r.waiting.Store(false)
+		if !ok {
+			return nil
+		}
+		began := time.Now()
+		size := c.Size()
+		if err := r.applyOne(ctx, c, compact); err != nil {
+			return err
+		}
+		pace.applied(time.Since(began), c.Open || size >= r.p.limit/4)
+		c.Reset()
+		r.free <- c
+	}
+}
+
+// applyOne applies one batch, and what becomes of tables with it.
+func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact *compactor) error {
+	p := r.p
+	b := &penstock.Batch{Next: c.Position, CommitTime: c.CommitTime, Partial: c.Open}
+	for _, tc := range c.Tables {
+		b.Tables = append(b.Tables, compact.compact(tc))
+	}
+	for _, t := range r.tables {
+		if slices.Contains(c.Reshaped, t.ID) {
+			b.States = append(b.States, penstock.TableStatus{Table: t, State: penstock.TableResyncRequired, Reason: shapeChanged})
+		}
+	}
+	if b.Next == p.position && len(b.Tables) == 0 && len(b.States) == 0 && len(c.Passed) == 0 {
+		return nil
+	}
+	size := c.Size()
+	if err := p.apply(ctx, b); err != nil {
+		return err
+	}
+	if len(c.Passed) > 0 {
+		if err := p.apply(ctx, &penstock.Batch{Next: p.position, Swap: c.Passed}); err != nil {
+			return err
+		}
+		p.log.Info("tables synced", "tables", len(c.Passed))
+	}
+	p.status.applied(b, c, size)
+	if !c.Open {
+		r.stream.Ack(p.position)
+	}
+	if len(c.Passed) > 0 || len(c.Reshaped) > 0 {
+		state, err := p.dest.State(ctx)
+		if err != nil {
+			return err
+		}
+		p.status.setTables(state.Tables)
+	}
+	return nil
+}
+
+// poll looks at the source's tables until they differ from what is streamed.
+// A look costs the source something, more the more tables it has, so that
+// looks take up a twentieth of the time at the most.
+func (r *replication) poll(ctx context.Context) error {
+	wait := r.p.cfg.Poll
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+		began := time.Now()
+		t, err := r.p.watch(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !t.idle() {
+			r.stop.Store(true)
+			r.stream.Wake()
+			return nil
+		}
+		wait = max(r.p.cfg.Poll, 20*time.Since(began))
+	}
+}
+
+// watch is look while the destination is written to by another goroutine: it
+// uses the last known state of the destination's tables.
+func (p *Pipeline) watch(ctx context.Context) (*turn, error) {
+	tables, findings, err := p.capture.Tables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.status.setFindings(findings)
+	retained, err := p.capture.Retained(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.status.setRetained(retained)
+	return reconcile(p.status.tables(), tables, findings, p.holdBack), nil
+}
+
+// pacer spaces batches while caught up.
+type pacer struct {
+	min   time.Duration
+	until time.Time
+}
+
+// wait blocks until the next batch may be applied.
+func (p *pacer) wait(ctx context.Context) error {
+	d := time.Until(p.until)
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// applied takes note of how long a batch took, and whether more is waiting.
+// Caught up, applying takes up a quarter of one core at the most.
+func (p *pacer) applied(took time.Duration, behind bool) {
+	p.until = time.Time{}
+	if !behind {
+		p.until = time.Now().Add(max(p.min, 3*took))
+	}
+}

@@ -1,0 +1,164 @@
+package pipeline
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"penstock"
+)
+
+// status is what a Pipeline knows about itself, for others to read meanwhile.
+type status struct {
+	mu       sync.Mutex
+	s        penstock.StreamStatus
+	stored   time.Time // when the position was stored last
+	waiting  time.Time // commit time of the oldest change not applied; zero if none
+	lost     *penstock.Problem
+	findings []penstock.Problem
+	load     *penstock.LoadProgress
+}
+
+func (s *status) init(cfg Config) {
+	s.s.Database = penstock.DestinationDatabase{Name: cfg.Spec.Name, SourceDatabase: cfg.Spec.SourceDatabase, CreatedAt: cfg.Created}
+	s.s.State = penstock.StreamSchemaDiscovery
+}
+
+func (s *status) get() penstock.StreamStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := s.s
+	out.Tables = slices.Clone(s.s.Tables)
+	out.Problems = slices.Clone(s.findings)
+	if s.lost != nil {
+		out.Problems = append(out.Problems, *s.lost)
+	}
+	if s.load != nil {
+		l := *s.load
+		out.Loading = &l
+	}
+	if !s.waiting.IsZero() {
+		out.Lag = max(out.Lag, time.Since(s.waiting))
+	}
+	return out
+}
+
+func (s *status) change(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+func (s *status) setTables(t []penstock.TableStatus) {
+	s.change(func() {
+		s.s.Tables = t
+		if !slices.ContainsFunc(t, func(t penstock.TableStatus) bool {
+			return t.State == penstock.TableResyncRequired || t.State == penstock.TableResyncInitiated
+		}) {
+			s.lost = nil // a lost position is mended once everything is loaded again
+		}
+	})
+}
+
+func (s *status) tables() (t []penstock.TableStatus) {
+	s.change(func() { t = s.s.Tables })
+	return t
+}
+
+// setFindings takes what the source found, keeping since when each is known.
+func (s *status) setFindings(found []penstock.Finding) {
+	s.change(func() {
+		since := make(map[string]time.Time, len(s.findings))
+		for _, f := range s.findings {
+			since[f.Key()] = f.Since
+		}
+		s.findings = slices.Clone(found)
+		for i := range s.findings {
+			f := &s.findings[i]
+			f.Since = since[f.Key()]
+			if f.Since.IsZero() {
+				f.Since = time.Now().UTC()
+			}
+		}
+	})
+}
+
+func (s *status) setLost(err error) {
+	s.change(func() {
+		s.lost = &penstock.Problem{Code: penstock.ProblemPositionLost, Severity: penstock.SeverityWarning, Database: s.s.Database.SourceDatabase,
+			Message: err.Error() + "; all tables are being loaded again and stay readable meanwhile", Since: time.Now().UTC()}
+	})
+}
+
+func (s *status) setPosition(p penstock.Position) {
+	s.change(func() { s.s.Applied, s.stored = p, time.Now() })
+}
+
+func (s *status) position() (p penstock.Position) {
+	s.change(func() { p = s.s.Applied })
+	return p
+}
+
+func (s *status) storedAt() (t time.Time) {
+	s.change(func() { t = s.stored })
+	return t
+}
+
+func (s *status) setRetained(bytes int64) { s.change(func() { s.s.RetainedWAL = bytes }) }
+
+func (s *status) streaming() { s.change(func() { s.s.State = penstock.StreamCdcRefresh }) }
+
+// pending takes note of a transaction that has arrived and is not applied.
+func (s *status) pending(commit time.Time) {
+	s.change(func() {
+		if s.waiting.IsZero() && !commit.IsZero() {
+			s.waiting = commit
+		}
+	})
+}
+
+// applied takes note of a batch that has become queryable.
+func (s *status) applied(b *penstock.Batch, c *penstock.Changes, size int) {
+	s.change(func() {
+		s.s.BytesApplied += int64(size)
+		for i := range b.Tables {
+			t := &b.Tables[i]
+			s.s.RowsChanged += t.Inserted + t.Updated + t.Deleted
+		}
+		if b.Partial {
+			return
+		}
+		s.waiting = time.Time{}
+		s.s.Transactions += int64(c.Transactions)
+		if !c.CommitTime.IsZero() {
+			now := time.Now().UTC()
+			s.s.LastCommit, s.s.LastApplied = c.CommitTime, now
+			s.s.Lag = max(now.Sub(c.CommitTime), 0)
+		}
+	})
+}
+
+func (s *status) loadBegins(tables int, bytes int64) {
+	s.change(func() {
+		s.load = &penstock.LoadProgress{Since: time.Now().UTC(), Tables: tables, TotalBytes: bytes}
+	})
+}
+
+func (s *status) loaded(rows, size int64) {
+	s.change(func() {
+		s.load.Rows += rows
+		s.s.RowsLoaded += rows
+		s.s.BytesApplied += size
+	})
+}
+
+func (s *status) loadedChunk(bytes int64, table bool) {
+	s.change(func() {
+		s.load.Bytes += bytes
+		if table {
+			s.load.TablesDone++
+		}
+	})
+}
+
+func (s *status) loadEnds() { s.change(func() { s.load = nil }) }

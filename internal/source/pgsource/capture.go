@@ -1,0 +1,292 @@
+package pgsource
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"penstock"
+)
+
+// minimumMajor is the oldest server version that is supported.
+const minimumMajor = 13
+
+// capture implements penstock.Capture for one database.
+type capture struct {
+	source *Source
+	spec   penstock.CaptureSpec
+	log    *slog.Logger
+
+	sql   *pgx.Conn // nil until needed, and after it broke
+	types *typeCache
+
+	unseen unseen
+}
+
+var _ penstock.Capture = (*capture)(nil)
+
+// conn returns the capture's SQL connection.
+func (c *capture) conn(ctx context.Context) (*pgx.Conn, error) {
+	if c.sql != nil && !c.sql.IsClosed() {
+		return c.sql, nil
+	}
+	conn, err := c.source.connect(ctx, c.spec.Database)
+	if err != nil {
+		return nil, err
+	}
+	if major := serverMajor(conn.PgConn()); major < minimumMajor {
+		conn.Close(context.WithoutCancel(ctx))
+		return nil, &penstock.Error{Kind: penstock.KindSetting, Op: "use " + c.where(), Mend: fmt.Sprintf("upgrade it to %d or later", minimumMajor),
+			Message: fmt.Sprintf("PostgreSQL %d is too old", major)}
+	}
+	c.sql, c.types = conn, newTypeCache()
+	return conn, nil
+}
+
+func (c *capture) where() string { return c.source.at(c.spec.Database) }
+
+// Close implements penstock.Capture.
+func (c *capture) Close() error {
+	if c.sql == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	err := c.sql.Close(ctx)
+	c.sql = nil
+	return err
+}
+
+// Prepare implements penstock.Capture.
+func (c *capture) Prepare(ctx context.Context, at penstock.Position) (penstock.Position, error) {
+	conn, err := c.conn(ctx)
+	if err != nil {
+		return "", err
+	}
+	if at == "" {
+		return c.begin(ctx, conn)
+	}
+	if err := c.verify(ctx, conn, at); err != nil {
+		return "", err
+	}
+	return at, nil
+}
+
+// serverState is what positions are held against.
+type serverState struct {
+	system   string
+	timeline uint32
+	database uint32
+	now      lsn
+	walLevel string
+}
+
+func readServer(ctx context.Context, conn *pgx.Conn) (s serverState, err error) {
+	var recovering bool
+	var timeline int64
+	var now *string
+	err = conn.QueryRow(ctx, `
+		SELECT system_identifier::text, pg_is_in_recovery(),
+		       CASE WHEN pg_is_in_recovery() THEN 0 ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int8 END,
+		       CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_current_wal_lsn()::text END,
+		       (SELECT oid FROM pg_database WHERE datname = current_database()), current_setting('wal_level')
+		FROM pg_control_system()`).Scan(&s.system, &recovering, &timeline, &now, &s.database, &s.walLevel)
+	if err != nil {
+		return s, err
+	}
+	if recovering {
+		return s, &penstock.Error{Kind: penstock.KindSetting, Message: "the server is a standby in recovery", Mend: "name the primary in the source's url"}
+	}
+	s.timeline = uint32(timeline)
+	s.now, err = parseLSN(*now)
+	return s, err
+}
+
+// begin makes publications and a slot, in this order: so that every
+// transaction that the slot delivers sees the publications.
+func (c *capture) begin(ctx context.Context, conn *pgx.Conn) (penstock.Position, error) {
+	server, err := readServer(ctx, conn)
+	if err != nil {
+		return "", classify(err, "examine "+c.where())
+	}
+	if server.walLevel != "logical" {
+		return "", &penstock.Error{Kind: penstock.KindSetting, Op: "use " + c.where(), Message: fmt.Sprintf("wal_level is %s, but replication needs logical", server.walLevel),
+			Mend: "ALTER SYSTEM SET wal_level = 'logical'; then restart PostgreSQL"}
+	}
+	if err := dropSlots(ctx, conn, slotPrefix(c.spec.Integration), ""); err != nil {
+		return "", classify(err, "drop leftover slots on "+c.where())
+	}
+	if _, _, err := c.Tables(ctx); err != nil {
+		return "", err
+	}
+	slot := slotPrefix(c.spec.Integration) + randomHex(3)
+	start, err := c.createSlot(ctx, conn, slot)
+	if err != nil {
+		return "", err
+	}
+	c.log.Info("slot created", "slot", slot, "lsn", start.String())
+	return position{system: server.system, timeline: server.timeline, database: server.database, slot: slot, lsn: start}.encode(), nil
+}
+
+// slotPatience is how long making a slot may take before we say what it waits
+// for: it has to wait for every transaction that is open at that moment.
+const slotPatience = 5 * time.Second
+
+func (c *capture) createSlot(ctx context.Context, conn *pgx.Conn, slot string) (lsn, error) {
+	watch, stop := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		c.watchSlotWait(watch)
+	}()
+	var at string
+	err := conn.QueryRow(ctx, `SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')`, slot).Scan(&at)
+	stop()
+	<-watched
+	if err != nil {
+		return 0, classify(err, "create slot "+slot+" on "+c.where())
+	}
+	return parseLSN(at)
+}
+
+// watchSlotWait logs, until ctx ends, which transaction keeps a slot from
+// being made.
+func (c *capture) watchSlotWait(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(slotPatience):
+		}
+		conn, err := c.source.connect(ctx, c.spec.Database)
+		if err != nil {
+			continue
+		}
+		var pid int32
+		var age, application string
+		err = conn.QueryRow(ctx, `SELECT pid, date_trunc('second', now() - xact_start)::text, application_name FROM pg_stat_activity
+			WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() ORDER BY age(backend_xid) DESC LIMIT 1`).Scan(&pid, &age, &application)
+		conn.Close(context.WithoutCancel(ctx))
+		if err == nil {
+			c.log.Warn("slot waits for an open transaction", "pid", pid, "age", age, "application", application)
+		}
+	}
+}
+
+// verify checks that the history after a stored position is still to be had.
+func (c *capture) verify(ctx context.Context, conn *pgx.Conn, at penstock.Position) error {
+	p, err := decodePosition(at)
+	if err != nil {
+		return err
+	}
+	server, err := readServer(ctx, conn)
+	if err != nil {
+		return classify(err, "examine "+c.where())
+	}
+	lost := func(format string, args ...any) error {
+		return &penstock.Error{Kind: penstock.KindPositionLost, Op: "resume from " + p.lsn.String() + " on " + c.where(), Message: fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case server.system != p.system:
+		return lost("this is another server than before (system identifier %s, was %s)", server.system, p.system)
+	case server.database != p.database:
+		return lost("this is another database of that name than before")
+	case server.now < p.lsn:
+		return lost("the server is at %s only: it was restored from an older state", server.now)
+	case server.timeline != p.timeline:
+		if err := c.verifyTimeline(ctx, p, server.timeline, lost); err != nil {
+			return err
+		}
+	}
+	var confirmed, status *string
+	var database string
+	err = conn.QueryRow(ctx, `SELECT database::text, confirmed_flush_lsn::text, wal_status FROM pg_replication_slots WHERE slot_name = $1`, p.slot).Scan(&database, &confirmed, &status)
+	switch {
+	case err == pgx.ErrNoRows:
+		return lost("slot %s does not exist any more", p.slot)
+	case err != nil:
+		return classify(err, "look up slot "+p.slot+" on "+c.where())
+	case status != nil && *status == "lost":
+		return lost("slot %s has lost WAL that it needs (max_slot_wal_keep_size)", p.slot)
+	case confirmed == nil:
+		return lost("slot %s was never completed", p.slot)
+	}
+	given, err := parseLSN(*confirmed)
+	if err != nil {
+		return err
+	}
+	if given > p.lsn {
+		return lost("slot %s has given up everything before %s", p.slot, given)
+	}
+	return nil
+}
+
+// verifyTimeline checks that the timeline we know did not end before the
+// position: else a standby was promoted that had not received it.
+func (c *capture) verifyTimeline(ctx context.Context, p position, current uint32, lost func(string, ...any) error) error {
+	conn, err := c.source.connectReplication(ctx, c.spec.Database)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	results, err := conn.Exec(ctx, fmt.Sprintf("TIMELINE_HISTORY %d", current)).ReadAll()
+	if err != nil || len(results) == 0 || len(results[0].Rows) == 0 || len(results[0].Rows[0]) < 2 {
+		return lost("timeline %d is not an ancestor known to timeline %d", p.timeline, current)
+	}
+	for line := range strings.Lines(string(results[0].Rows[0][1])) {
+		var tl uint32
+		var end string
+		if n, _ := fmt.Sscanf(line, "%d %s", &tl, &end); n != 2 || tl != p.timeline {
+			continue
+		}
+		if at, err := parseLSN(end); err == nil && at >= p.lsn {
+			return nil
+		}
+		return lost("timeline %d ended at %s, before that position: a standby that was behind has been promoted", p.timeline, end)
+	}
+	return lost("timeline %d is not an ancestor of timeline %d", p.timeline, current)
+}
+
+// Retained implements penstock.Capture.
+func (c *capture) Retained(ctx context.Context) (int64, error) {
+	conn, err := c.conn(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var n *int64
+	err = conn.QueryRow(ctx, `SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn))::int8 FROM pg_replication_slots
+		WHERE database = current_database() AND starts_with(slot_name::text, $1)`, slotPrefix(c.spec.Integration)).Scan(&n)
+	if err != nil || n == nil {
+		return 0, classify(err, "read the slot's state on "+c.where())
+	}
+	return *n, nil
+}
+
+// retryLocked repeats f while it fails because another session still holds
+// what it needs, for some seconds.
+func retryLocked(ctx context.Context, f func() error) error {
+	deadline := time.Now().Add(10 * time.Second)
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
+		err := f()
+		if s := sqlState(err); s != "55006" && s != "55P03" || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+func randomHex(bytes int) string {
+	b := make([]byte, bytes)
+	rand.Read(b)
+	return hex.EncodeToString(b)
+}

@@ -1,0 +1,230 @@
+package pgsource
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+
+	"penstock"
+)
+
+// relation is a table as the catalog has it now, with what the driver needs
+// beyond the vocabulary's Table.
+type relation struct {
+	table    penstock.Table
+	oid      uint32
+	kind     string // pg_class.relkind
+	logged   bool
+	owned    bool // by the role we are connected as
+	readable bool
+	identity string   // pg_class.relreplident
+	left     []string // names of columns that the stream does not carry
+}
+
+const relationQuery = `
+SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence = 'p', c.relreplident::text,
+       pg_has_role(c.relowner, 'USAGE'),
+       has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),
+       COALESCE((SELECT (i.indkey::int2[])[0:i.indnkeyatts-1] FROM pg_index i
+                 WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate
+                   AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END
+                 LIMIT 1), '{}')
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND NOT c.relispartition AND c.relpersistence <> 't'
+  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+ORDER BY n.nspname, c.relname`
+
+const attributeQuery = `
+SELECT a.attrelid, a.attnum::int4, a.attname::text, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> ''
+FROM pg_attribute a
+WHERE a.attrelid = ANY($1) AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attrelid, a.attnum`
+
+// relations returns everything in the current database that looks like a
+// table and that keep accepts, with columns for those that can be carried.
+func relations(ctx context.Context, conn *pgx.Conn, types *typeCache, keep func(schema, name string) bool) ([]relation, error) {
+	rows, err := conn.Query(ctx, relationQuery)
+	if err != nil {
+		return nil, err
+	}
+	var out []relation
+	keys := map[uint32][]int16{}
+	for rows.Next() {
+		var r relation
+		var key []int16
+		if err := rows.Scan(&r.oid, &r.table.Schema, &r.table.Name, &r.kind, &r.logged, &r.identity, &r.owned, &r.readable, &key); err != nil {
+			return nil, err
+		}
+		if keep(r.table.Schema, r.table.Name) {
+			r.table.ID = tableID(r.oid)
+			keys[r.oid] = key
+			out = append(out, r)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	if err := fillColumns(ctx, conn, types, out); err != nil {
+		return nil, err
+	}
+	for i := range out {
+		out[i].setIdentity(keys[out[i].oid])
+	}
+	return out, nil
+}
+
+type attribute struct {
+	relation  uint32
+	number    int32
+	name      string
+	typ       uint32
+	typmod    int32
+	notNull   bool
+	generated bool
+}
+
+func fillColumns(ctx context.Context, conn *pgx.Conn, types *typeCache, rels []relation) error {
+	oids := make([]uint32, 0, len(rels))
+	byOID := make(map[uint32]*relation, len(rels))
+	for i := range rels {
+		if rels[i].carriable() {
+			oids = append(oids, rels[i].oid)
+			byOID[rels[i].oid] = &rels[i]
+		}
+	}
+	rows, err := conn.Query(ctx, attributeQuery, oids)
+	if err != nil {
+		return err
+	}
+	attributes, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a attribute, err error) {
+		err = row.Scan(&a.relation, &a.number, &a.name, &a.typ, &a.typmod, &a.notNull, &a.generated)
+		return a, err
+	})
+	if err != nil {
+		return err
+	}
+	need := make([]typeRef, len(attributes))
+	for i, a := range attributes {
+		need[i] = typeRef{a.typ, a.typmod}
+	}
+	if err := types.resolve(ctx, conn, need); err != nil {
+		return err
+	}
+	for _, a := range attributes {
+		r := byOID[a.relation]
+		if a.generated {
+			r.left = append(r.left, a.name)
+			continue
+		}
+		info := types.info(typeRef{a.typ, a.typmod})
+		r.table.Columns = append(r.table.Columns, penstock.Column{
+			ID: penstock.ColumnID(a.number), Name: a.name, Type: mapType(info.name).typ, SourceType: info.name, NotNull: a.notNull,
+		})
+	}
+	return nil
+}
+
+// carriable reports whether the relation is of a kind that logical
+// replication carries.
+func (r *relation) carriable() bool { return (r.kind == "r" || r.kind == "p") && r.logged }
+
+// setIdentity decides by what changed rows are found: by the primary key or
+// the index named as replica identity, else by the whole row where the source
+// logs it.
+func (r *relation) setIdentity(key []int16) {
+	t := &r.table
+	if r.identity == "n" {
+		return
+	}
+	for _, number := range key {
+		i := slices.IndexFunc(t.Columns, func(c penstock.Column) bool { return c.ID == penstock.ColumnID(number) })
+		if i < 0 {
+			t.Key = nil
+			break
+		}
+		t.Key = append(t.Key, i)
+	}
+	slices.Sort(t.Key)
+	switch {
+	case len(t.Key) > 0:
+		t.Identity = penstock.IdentityKey
+	case r.identity == "f":
+		t.Identity = penstock.IdentityFull
+	}
+}
+
+func tableID(oid uint32) penstock.TableID {
+	return penstock.TableID(strconv.FormatUint(uint64(oid), 10))
+}
+
+func tableOID(id penstock.TableID) (uint32, error) {
+	n, err := strconv.ParseUint(string(id), 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a table of PostgreSQL", id)
+	}
+	return uint32(n), nil
+}
+
+// typeRef names a type as attributes and Relation messages do.
+type typeRef struct {
+	oid    uint32
+	typmod int32
+}
+
+// typeInfo is a type with domains resolved to what they are based on.
+type typeInfo struct {
+	name   string // as format_type prints it
+	output string // the output function, quoted
+}
+
+// typeCache remembers types of one database. It is not safe for concurrent use.
+type typeCache struct{ known map[typeRef]typeInfo }
+
+func newTypeCache() *typeCache { return &typeCache{known: map[typeRef]typeInfo{}} }
+
+// info returns a resolved type; the zero typeInfo if it is not known.
+func (c *typeCache) info(ref typeRef) typeInfo { return c.known[ref] }
+
+const typeQuery = `
+WITH RECURSIVE w AS (
+  SELECT q.oid, q.typmod, q.oid AS base, q.typmod AS basemod FROM unnest($1::oid[], $2::int4[]) AS q(oid, typmod)
+  UNION ALL
+  SELECT w.oid, w.typmod, t.typbasetype, t.typtypmod FROM w JOIN pg_type t ON t.oid = w.base WHERE t.typtype = 'd')
+SELECT w.oid, w.typmod, format_type(w.base, w.basemod), quote_ident(n.nspname) || '.' || quote_ident(p.proname)
+FROM w JOIN pg_type t ON t.oid = w.base JOIN pg_proc p ON p.oid = t.typoutput JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE t.typtype <> 'd'`
+
+// resolve looks up the types that are not known yet. Types that no longer
+// exist stay unknown.
+func (c *typeCache) resolve(ctx context.Context, conn *pgx.Conn, refs []typeRef) error {
+	var oids []uint32
+	var typmods []int32
+	seen := map[typeRef]bool{}
+	for _, r := range refs {
+		if _, ok := c.known[r]; !ok && !seen[r] {
+			seen[r] = true
+			oids = append(oids, r.oid)
+			typmods = append(typmods, r.typmod)
+		}
+	}
+	if len(oids) == 0 {
+		return nil
+	}
+	rows, err := conn.Query(ctx, typeQuery, oids, typmods)
+	if err != nil {
+		return fmt.Errorf("look up types: %w", err)
+	}
+	var r typeRef
+	var i typeInfo
+	_, err = pgx.ForEachRow(rows, []any{&r.oid, &r.typmod, &i.name, &i.output}, func() error {
+		c.known[r] = i
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("look up types: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+package pgsource
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"penstock"
+)
+
+// Check implements penstock.Source.
+func (s *Source) Check(ctx context.Context, f penstock.Filter) ([]penstock.Finding, error) {
+	conn, err := s.connect(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	databases := s.Databases(f)
+	findings, err := s.checkServer(ctx, conn, len(databases))
+	if err != nil {
+		return nil, classify(err, "check "+s.at(""))
+	}
+	for _, db := range databases {
+		found, err := s.checkDatabase(ctx, db, f)
+		if err != nil {
+			return nil, err
+		}
+		findings = append(findings, found...)
+	}
+	return findings, nil
+}
+
+func setting(message, mend string, args ...any) penstock.Finding {
+	return penstock.Finding{Code: penstock.ProblemSourceSetting, Severity: penstock.SeverityAttention, Message: fmt.Sprintf(message, args...), Mend: mend}
+}
+
+// checkServer looks at what holds for the whole server.
+func (s *Source) checkServer(ctx context.Context, conn *pgx.Conn, streams int) (out []penstock.Finding, err error) {
+	var walLevel, slots, senders, timeout string
+	var used int
+	var recovering, replication, super bool
+	err = conn.QueryRow(ctx, `SELECT current_setting('wal_level'), current_setting('max_replication_slots'), current_setting('max_wal_senders'),
+		current_setting('wal_sender_timeout'), (SELECT count(*) FROM pg_replication_slots), pg_is_in_recovery(), r.rolreplication, r.rolsuper
+		FROM pg_roles r WHERE r.rolname = current_user`).Scan(&walLevel, &slots, &senders, &timeout, &used, &recovering, &replication, &super)
+	if err != nil {
+		return nil, err
+	}
+	if major := serverMajor(conn.PgConn()); major < minimumMajor {
+		out = append(out, setting("PostgreSQL %d is too old: %d is the oldest that works", "", major, minimumMajor))
+	}
+	if recovering {
+		out = append(out, setting("the server is a standby in recovery; name the primary in the source's url", ""))
+	}
+	if walLevel != "logical" {
+		out = append(out, setting("wal_level is %s, but replication needs logical", "ALTER SYSTEM SET wal_level = 'logical'; then restart PostgreSQL", walLevel))
+	}
+	if n, _ := strconv.Atoi(slots); n-used < streams {
+		out = append(out, setting("%d of %s replication slots are in use, and this filter needs %d more", fmt.Sprintf("ALTER SYSTEM SET max_replication_slots = %d; then restart PostgreSQL", used+streams+5), used, slots, streams))
+	}
+	if n, _ := strconv.Atoi(senders); n < streams+1 {
+		out = append(out, setting("max_wal_senders is %s, and this filter needs %d", fmt.Sprintf("ALTER SYSTEM SET max_wal_senders = %d; then restart PostgreSQL", streams+10), senders, streams+1))
+	}
+	if !replication && !super {
+		out = append(out, penstock.Finding{Code: penstock.ProblemSourceRights, Severity: penstock.SeverityAttention,
+			Message: fmt.Sprintf("role %s may not replicate", s.base.User), Mend: fmt.Sprintf("ALTER ROLE %s REPLICATION", quote(s.base.User))})
+	}
+	return out, nil
+}
+
+// checkDatabase looks at one database and at the tables in it.
+func (s *Source) checkDatabase(ctx context.Context, database string, f penstock.Filter) (out []penstock.Finding, err error) {
+	conn, err := s.connect(ctx, database)
+	if state := sqlState(err); state == "3D000" || state == "42501" {
+		p := penstock.Finding{Code: penstock.ProblemDatabaseMissing, Severity: penstock.SeverityAttention, Database: database,
+			Message: fmt.Sprintf("database %s does not exist on source %s", database, s.name), Mend: "CREATE DATABASE " + quote(database)}
+		if state == "42501" {
+			p.Code, p.Mend = penstock.ProblemSourceRights, fmt.Sprintf("GRANT CONNECT ON DATABASE %s TO %s", quote(database), quote(s.base.User))
+			p.Message = fmt.Sprintf("role %s may not connect to database %s", s.base.User, database)
+		}
+		return []penstock.Finding{p}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var create bool
+	var encoding string
+	if err := conn.QueryRow(ctx, `SELECT has_database_privilege(current_database(), 'CREATE'), current_setting('server_encoding')`).Scan(&create, &encoding); err != nil {
+		return nil, classify(err, "check "+s.at(database))
+	}
+	if !create {
+		out = append(out, penstock.Finding{Code: penstock.ProblemSourceRights, Severity: penstock.SeverityAttention, Database: database,
+			Message: fmt.Sprintf("role %s may not create publications in database %s", s.base.User, database),
+			Mend:    fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s", quote(database), quote(s.base.User))})
+	}
+	if encoding == "SQL_ASCII" {
+		out = append(out, penstock.Finding{Code: penstock.ProblemSourceSetting, Severity: penstock.SeverityWarning, Database: database,
+			Message: fmt.Sprintf("database %s has the encoding SQL_ASCII, so text in it may be in any encoding; what is not UTF-8 cannot be carried", database)})
+	}
+	rels, err := relations(ctx, conn, newTypeCache(), func(schema, name string) bool { return f.Match(database, schema, name) })
+	if err != nil {
+		return nil, classify(err, "read the catalog of "+s.at(database))
+	}
+	carried := 0
+	for i := range rels {
+		r := &rels[i]
+		out = append(out, tableFindings(r, database)...)
+		if !r.carriable() {
+			continue
+		}
+		carried++
+		if !r.owned {
+			mend := ownerStatement(r, s.base.User)
+			out = append(out, penstock.Finding{Code: penstock.ProblemSourceRights, Severity: penstock.SeverityAttention, Database: database, Table: r.table.String(), Mend: mend,
+				Message: fmt.Sprintf("table %s is not owned by %s, and only owners may publish a table", r.table.String(), s.base.User)})
+		}
+		if !r.readable {
+			out = append(out, unreadable(r, database, s.base.User))
+		}
+	}
+	out = append(out, penstock.Finding{Code: "TABLES", Severity: penstock.SeverityInfo, Database: database,
+		Message: fmt.Sprintf("the filter selects %d tables in database %s", carried, database)})
+	return out, nil
+}
+
+// unreadable says that a table cannot be loaded.
+func unreadable(r *relation, database, role string) penstock.Finding {
+	mend := fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s; GRANT SELECT ON %s TO %s", quote(r.table.Schema), quote(role), quote(r.table.Schema, r.table.Name), quote(role))
+	return penstock.Finding{Code: penstock.ProblemSourceRights, Severity: penstock.SeverityAttention, Database: database, Table: r.table.String(), Mend: mend,
+		Message: fmt.Sprintf("table %s cannot be read by role %s; run: %s", r.table.String(), role, mend)}
+}
+
+// kindNames are the words for relations that logical replication leaves out.
+var kindNames = map[string]string{"f": "a foreign table", "v": "a view", "m": "a materialized view"}
+
+// tableFindings says what a user should know about one table.
+func tableFindings(r *relation, database string) (out []penstock.Finding) {
+	t := r.table.String()
+	finding := func(code penstock.ProblemCode, severity penstock.Severity, mend, format string, args ...any) {
+		out = append(out, penstock.Finding{Code: code, Severity: severity, Database: database, Table: t, Mend: mend, Message: fmt.Sprintf(format, args...)})
+	}
+	switch {
+	case kindNames[r.kind] != "":
+		finding(penstock.ProblemUnsupportedTable, penstock.SeverityInfo, "", "%s is %s and is not replicated", t, kindNames[r.kind])
+		return out
+	case !r.logged:
+		finding(penstock.ProblemUnsupportedTable, penstock.SeverityInfo, fmt.Sprintf("ALTER TABLE %s SET LOGGED", quote(r.table.Schema, r.table.Name)),
+			"table %s is unlogged, so its changes are not in the WAL and it is not replicated", t)
+		return out
+	case len(r.table.Columns) == 0:
+		finding(penstock.ProblemUnsupportedTable, penstock.SeverityInfo, "", "table %s has no columns that can be replicated", t)
+		return out
+	}
+	if len(r.left) > 0 {
+		finding(penstock.ProblemUnsupportedTable, penstock.SeverityWarning, "", "table %s: generated columns are not in PostgreSQL's change stream and are left out: %s", t, strings.Join(r.left, ", "))
+	}
+	if r.table.Identity == penstock.IdentityNone {
+		name := quote(r.table.Schema, r.table.Name)
+		mend := fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (…), or ALTER TABLE %s REPLICA IDENTITY FULL", name, name)
+		finding(penstock.ProblemNoReplicaIdentity, penstock.SeverityWarning, mend,
+			"table %s has no primary key and no replica identity: its inserts are replicated, an UPDATE or DELETE of it could not be; run: %s", t, mend)
+	}
+	return out
+}

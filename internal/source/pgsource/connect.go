@@ -1,0 +1,166 @@
+package pgsource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"penstock"
+)
+
+// connectTimeout bounds how long establishing a connection may take.
+const connectTimeout = 10 * time.Second
+
+// lockTimeout bounds how long a statement of ours waits for a lock, because
+// others queue behind it (promise 4).
+const lockTimeout = "2s"
+
+// sessionSettings fix how values are printed, whatever the server's and the
+// role's defaults are. decode_*.go rely on them.
+var sessionSettings = map[string]string{
+	"client_encoding":                     "UTF8",
+	"datestyle":                           "ISO",
+	"timezone":                            "UTC",
+	"intervalstyle":                       "postgres",
+	"bytea_output":                        "hex",
+	"extra_float_digits":                  "1",
+	"lc_monetary":                         "C",
+	"xmlbinary":                           "base64",
+	"search_path":                         "pg_catalog",
+	"statement_timeout":                   "0",
+	"lock_timeout":                        lockTimeout,
+	"idle_session_timeout":                "0",
+	"idle_in_transaction_session_timeout": "0",
+}
+
+// settingSince names the server version that introduced a setting.
+var settingSince = map[string]int{"idle_session_timeout": 14}
+
+// config returns the connection configuration for a database of the server.
+func (s *Source) config(database string) *pgx.ConnConfig {
+	c := s.base.Copy()
+	if database != "" {
+		c.Database = database
+	}
+	return c
+}
+
+// connect opens an SQL connection with our session settings.
+func (s *Source) connect(ctx context.Context, database string) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	cfg := s.config(database)
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, classify(err, "connect to "+s.at(database))
+	}
+	if err := applySettings(ctx, conn.PgConn()); err != nil {
+		conn.Close(context.WithoutCancel(ctx))
+		return nil, classify(err, "set up the session on "+s.at(database))
+	}
+	return conn, nil
+}
+
+func applySettings(ctx context.Context, conn *pgconn.PgConn) error {
+	major := serverMajor(conn)
+	var b strings.Builder
+	for name, value := range sessionSettings {
+		if major >= settingSince[name] {
+			fmt.Fprintf(&b, "SET %s = '%s';", name, value)
+		}
+	}
+	return conn.Exec(ctx, b.String()).Close()
+}
+
+// serverMajor returns the server's major version, 15 for "15.18 (Debian…)".
+func serverMajor(conn *pgconn.PgConn) int {
+	n := 0
+	for _, c := range conn.ParameterStatus("server_version") {
+		if c < '0' || c > '9' {
+			break
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n
+}
+
+// at names a database of this source in messages.
+func (s *Source) at(database string) string {
+	if database == "" || database == s.base.Database {
+		return fmt.Sprintf("source %s (%s:%d/%s)", s.name, s.base.Host, s.base.Port, s.base.Database)
+	}
+	return fmt.Sprintf("source %s (%s:%d/%s)", s.name, s.base.Host, s.base.Port, database)
+}
+
+// classify turns a driver's error into one with a Kind, by SQLSTATE (see
+// "PostgreSQL Error Codes") or by what broke.
+func classify(err error, op string) error {
+	if err == nil {
+		return nil
+	}
+	if e := (*penstock.Error)(nil); errors.As(err, &e) {
+		return err
+	}
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	out := &penstock.Error{Kind: penstock.KindInternal, Op: op, Err: err}
+	var pg *pgconn.PgError
+	var parse *pgconn.ParseConfigError
+	var connect *pgconn.ConnectError
+	var network net.Error
+	switch {
+	case errors.As(err, &pg):
+		out.Kind, out.Mend = classifyState(pg)
+	case errors.As(err, &parse):
+		out.Kind = penstock.KindInvalid
+	case errors.As(err, &connect), errors.As(err, &network), errors.Is(err, context.DeadlineExceeded), pgconn.Timeout(err),
+		errors.Is(err, net.ErrClosed), strings.Contains(err.Error(), "conn closed"), strings.Contains(err.Error(), "unexpected EOF"), strings.HasSuffix(err.Error(), "EOF"):
+		out.Kind = penstock.KindUnreachable
+		out.Mend = "check that the server runs, and host, port and firewall in the source's url"
+	}
+	return out
+}
+
+func classifyState(pg *pgconn.PgError) (penstock.Kind, string) {
+	switch pg.Code {
+	case "28P01", "28000":
+		return penstock.KindSetting, "check user and password in the source's url, and pg_hba.conf"
+	case "42501":
+		return penstock.KindSetting, "grant the right that is missing; penstock check prints the statements"
+	case "3D000":
+		return penstock.KindSetting, "create the database, or take it out of the data filter"
+	case "53300":
+		return penstock.KindUnreachable, "raise max_connections or max_wal_senders"
+	case "53400":
+		return penstock.KindSetting, "raise max_replication_slots, or drop slots that are not used"
+	case "53100":
+		return penstock.KindUnreachable, "free space on the source's disk"
+	case "55P03", "55006", "40001", "40P01", "57014":
+		return penstock.KindUnreachable, ""
+	}
+	switch pg.Code[:2] {
+	case "08", "57", "53":
+		return penstock.KindUnreachable, ""
+	}
+	return penstock.KindInternal, ""
+}
+
+// lockNotAvailable is the SQLSTATE of a lock that was not had in time. What
+// wanted it is tried again with the next look at the tables.
+const lockNotAvailable = "55P03"
+
+// sqlState returns the SQLSTATE of err, or "".
+func sqlState(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code
+	}
+	return ""
+}

@@ -1,0 +1,26 @@
+// Package pgsource reads PostgreSQL (13 and later) by logical replication: a
+// penstock.Source with one stream per database.
+//
+// What it puts on the server, per integration (whose UUID begins with
+// "3f2a91bc") and database:
+//
+//	slot        penstock_3f2a91bc_<6 hex digits>   one per database
+//	publication penstock_3f2a91bc                  tables with a replica identity
+//	publication penstock_3f2a91bc_append           tables without: inserts and truncates only
+//
+// and nothing else: no table, no schema, no trigger. Forget removes all of it.
+//
+// Invariants:
+//   - A table without replica identity is never published for UPDATE or
+//     DELETE, so these statements keep working for the application (promise 4).
+//   - A streamed transaction is left out for a table if and only if the
+//     table's snapshot shows it (see join.go).
+//   - A chunk of a load is one short transaction; the application's DDL waits
+//     for one chunk at the most.
+//   - Values decode to the same bytes whether they come by COPY in binary or
+//     by pgoutput in text (the tests hold each type's two decoders together).
+//
+// Start reading at source.go, then capture.go (what a stream needs at the
+// server), load.go, stream.go. pgoutput.go and the decode files are pure
+// functions over bytes.
+package pgsource

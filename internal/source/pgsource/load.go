@@ -1,0 +1,326 @@
+package pgsource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"penstock"
+)
+
+const (
+	pageSize = 8192
+	// chunkPages is how much of a table one chunk reads: 64 MiB take a second
+	// or so, which is how long the application's DDL may have to wait.
+	chunkPages = 64 << 20 / pageSize
+	// tidScanMajor is the first version that reads a range of ctid without
+	// reading the whole table; older ones get one chunk per table.
+	tidScanMajor = 14
+	// writerPatience is how long a load waits for transactions that wrote to
+	// its tables before those were published.
+	writerPatience = 30 * time.Second
+)
+
+// load implements penstock.Load. One connection holds a transaction whose
+// snapshot all chunks use; it holds no lock on any table.
+type load struct {
+	capture  *capture
+	holder   *pgx.Conn
+	exported string
+	snapshot snapshot
+	chunks   []penstock.Chunk
+	files    map[uint32]uint32 // relation OID → file node when the load began
+	outputs  map[string]string // type name → output function
+
+	mu   sync.Mutex
+	idle []*pgx.Conn
+}
+
+// Load implements penstock.Capture.
+func (c *capture) Load(ctx context.Context, tables []penstock.Table) (penstock.Load, error) {
+	conn, err := c.conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := &load{capture: c, files: map[uint32]uint32{}, outputs: map[string]string{}}
+	for _, info := range c.types.known {
+		l.outputs[info.name] = info.output
+	}
+	if err := l.open(ctx, conn, tables); err != nil {
+		l.Close()
+		return nil, classify(err, "begin a load from "+c.where())
+	}
+	return l, nil
+}
+
+func (l *load) open(ctx context.Context, conn *pgx.Conn, tables []penstock.Table) error {
+	pieces, err := l.pieces(ctx, conn, tables)
+	if err != nil {
+		return err
+	}
+	oids := make([]uint32, len(pieces))
+	for i, p := range pieces {
+		oids[i] = p.oid
+		l.files[p.oid] = p.file
+	}
+	if err := awaitWriters(ctx, conn, oids); err != nil {
+		return err
+	}
+	if l.holder, err = l.capture.source.connect(ctx, l.capture.spec.Database); err != nil {
+		return err
+	}
+	if _, err := l.holder.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
+		return err
+	}
+	var text string
+	if err := l.holder.QueryRow(ctx, "SELECT pg_export_snapshot(), pg_current_snapshot()::text").Scan(&l.exported, &text); err != nil {
+		return err
+	}
+	if l.snapshot, err = parseSnapshot(text); err != nil {
+		return err
+	}
+	if l.snapshot.upto, err = mark(ctx, conn); err != nil {
+		return err
+	}
+	for _, p := range pieces {
+		l.chunks = append(l.chunks, p.chunks(serverMajor(conn.PgConn()) >= tidScanMajor)...)
+	}
+	return nil
+}
+
+// mark writes a record to the WAL and returns the position after it. All
+// transactions visible before have their commit records before it. The commit
+// flushes it, so that the stream gets there also when nobody writes.
+func mark(ctx context.Context, conn *pgx.Conn) (lsn, error) {
+	if _, err := conn.Exec(ctx, "SET synchronous_commit = local"); err != nil {
+		return 0, err
+	}
+	var at string
+	if err := conn.QueryRow(ctx, "SELECT pg_logical_emit_message(true, 'penstock', '')::text").Scan(&at); err != nil {
+		return 0, err
+	}
+	return parseLSN(at)
+}
+
+// piece is a file to read: a table, or one partition of one.
+type piece struct {
+	table *penstock.Table
+	oid   uint32
+	name  string // quoted
+	bytes int64
+	file  uint32
+}
+
+// pieces lists the files of the tables; a partitioned table has one for each
+// of its leaves.
+func (l *load) pieces(ctx context.Context, conn *pgx.Conn, tables []penstock.Table) ([]piece, error) {
+	byOID := map[uint32]*penstock.Table{}
+	oids := make([]uint32, len(tables))
+	for i := range tables {
+		oid, err := tableOID(tables[i].ID)
+		if err != nil {
+			return nil, err
+		}
+		oids[i] = oid
+		byOID[oid] = &tables[i]
+	}
+	rows, err := conn.Query(ctx, `
+		SELECT r.oid, c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), pg_relation_size(c.oid), pg_relation_filenode(c.oid)
+		FROM pg_class r CROSS JOIN LATERAL (
+		  SELECT r.oid AS leaf WHERE r.relkind = 'r'
+		  UNION ALL
+		  SELECT t.relid FROM pg_partition_tree(r.oid) t WHERE t.isleaf AND r.relkind = 'p' AND t.relid <> r.oid) l
+		JOIN pg_class c ON c.oid = l.leaf AND c.relkind = 'r' JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE r.oid = ANY($1) ORDER BY 4 DESC`, oids)
+	if err != nil {
+		return nil, err
+	}
+	var out []piece
+	var root uint32
+	var p piece
+	_, err = pgx.ForEachRow(rows, []any{&root, &p.oid, &p.name, &p.bytes, &p.file}, func() error {
+		p.table = byOID[root]
+		out = append(out, p)
+		return nil
+	})
+	return out, err
+}
+
+// chunks cuts a piece into ranges of pages. The last is open at its end, for
+// what has been added since the size was taken.
+func (p piece) chunks(ranges bool) []penstock.Chunk {
+	pages := p.bytes / pageSize
+	if !ranges || pages <= chunkPages {
+		return []penstock.Chunk{{Table: p.table, Bytes: p.bytes, Token: fmt.Sprintf("%d 0 -1 %s", p.oid, p.name)}}
+	}
+	var out []penstock.Chunk
+	for from := int64(0); from < pages; from += chunkPages {
+		to := from + chunkPages
+		if to >= pages {
+			to = -1
+		}
+		out = append(out, penstock.Chunk{Table: p.table, Bytes: min(chunkPages, pages-from) * pageSize, Token: fmt.Sprintf("%d %d %d %s", p.oid, from, to, p.name)})
+	}
+	return out
+}
+
+// awaitWriters waits until every transaction that now holds a lock for writing
+// on one of the tables has ended. A change made before its table was published
+// is not in the stream; once its transaction has ended, it is in the snapshot.
+func awaitWriters(ctx context.Context, conn *pgx.Conn, oids []uint32) error {
+	const writers = `SELECT DISTINCT pid::text || ' ' || virtualtransaction FROM pg_locks
+		WHERE locktype = 'relation' AND relation = ANY($1) AND granted AND pid <> pg_backend_pid()
+		  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+		  AND mode NOT IN ('AccessShareLock', 'RowShareLock')`
+	waiting, err := collect[string](ctx, conn, writers, oids)
+	deadline := time.Now().Add(writerPatience)
+	for wait := 5 * time.Millisecond; err == nil && len(waiting) > 0; wait = min(2*wait, 500*time.Millisecond) {
+		if time.Now().After(deadline) {
+			pid, _, _ := strings.Cut(waiting[0], " ")
+			return penstock.Errorf(penstock.KindUnreachable, "the load waits for a transaction that has been writing to its tables for more than %s (pid %s)", writerPatience, pid)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+		waiting, err = collect[string](ctx, conn, `SELECT DISTINCT pid::text || ' ' || virtualtransaction FROM pg_locks
+			WHERE pid::text || ' ' || virtualtransaction = ANY($1)`, waiting)
+	}
+	return err
+}
+
+// Snapshot implements penstock.Load.
+func (l *load) Snapshot() penstock.Snapshot { return l.snapshot.encode() }
+
+// Chunks implements penstock.Load.
+func (l *load) Chunks() []penstock.Chunk { return l.chunks }
+
+// Close implements penstock.Load.
+func (l *load) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	var errs []error
+	if l.holder != nil {
+		errs = append(errs, l.holder.Close(ctx))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, conn := range l.idle {
+		errs = append(errs, conn.Close(ctx))
+	}
+	l.idle = nil
+	return errors.Join(errs...)
+}
+
+// worker returns a connection for one chunk; release gives it back.
+func (l *load) worker(ctx context.Context) (*pgx.Conn, error) {
+	l.mu.Lock()
+	if n := len(l.idle); n > 0 {
+		conn := l.idle[n-1]
+		l.idle = l.idle[:n-1]
+		l.mu.Unlock()
+		return conn, nil
+	}
+	l.mu.Unlock()
+	return l.capture.source.connect(ctx, l.capture.spec.Database)
+}
+
+func (l *load) release(conn *pgx.Conn, err error) {
+	if err != nil || conn.IsClosed() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		conn.Close(ctx)
+		return
+	}
+	l.mu.Lock()
+	l.idle = append(l.idle, conn)
+	l.mu.Unlock()
+}
+
+// Read implements penstock.Load.
+func (l *load) Read(ctx context.Context, c penstock.Chunk, rows *penstock.Rows, limit int, flush func(bad int64) error) (err error) {
+	var oid uint32
+	var from, to int64
+	var name string
+	fields := strings.SplitN(c.Token, " ", 4)
+	if len(fields) != 4 {
+		return penstock.Errorf(penstock.KindInternal, "%q is not a chunk", c.Token)
+	}
+	if _, err := fmt.Sscan(strings.Join(fields[:3], " "), &oid, &from, &to); err != nil {
+		return penstock.Errorf(penstock.KindInternal, "%q is not a chunk: %w", c.Token, err)
+	}
+	name = fields[3]
+	conn, err := l.worker(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { l.release(conn, err) }()
+	if err := l.begin(ctx, conn, oid, name, c.Table); err != nil {
+		return err
+	}
+	d := newCopyDecoder(c.Table, rows, limit, flush)
+	_, err = conn.PgConn().CopyTo(ctx, d, l.copyStatement(c.Table, name, from, to))
+	if err == nil {
+		err = d.finish()
+	}
+	if err == nil {
+		_, err = conn.Exec(ctx, "COMMIT")
+	}
+	switch {
+	case d.err != nil: // of flush or of decoding: already what it should be
+		return d.err
+	case sqlState(err) == "42703" || sqlState(err) == "42P01" || sqlState(err) == "42883":
+		return penstock.Errorf(penstock.KindStale, "table %s changed its shape while it was loaded: %w", c.Table, err)
+	}
+	return classify(err, "load table "+c.Table.String()+" from "+l.capture.where())
+}
+
+// begin opens the chunk's transaction on the load's snapshot, takes the
+// weakest lock there is, and checks that the table is still stored where it
+// was: TRUNCATE and rewrites do not respect snapshots (promise 1).
+func (l *load) begin(ctx context.Context, conn *pgx.Conn, oid uint32, name string, table *penstock.Table) error {
+	err := conn.PgConn().Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '"+l.exported+"'; LOCK TABLE ONLY "+name+" IN ACCESS SHARE MODE").Close()
+	if sqlState(err) == "42P01" || sqlState(err) == "3F000" {
+		return penstock.Errorf(penstock.KindStale, "table %s was dropped or renamed while it was loaded: %w", table, err)
+	}
+	if sqlState(err) == "55P03" {
+		return penstock.Errorf(penstock.KindStale, "table %s is locked by another session: %w", table, err)
+	}
+	if err != nil {
+		return classify(err, "load table "+table.String()+" from "+l.capture.where())
+	}
+	var file *uint32
+	if err := conn.QueryRow(ctx, "SELECT pg_relation_filenode($1::oid)", oid).Scan(&file); err != nil {
+		return classify(err, "load table "+table.String()+" from "+l.capture.where())
+	}
+	if file == nil || *file != l.files[oid] {
+		return penstock.Errorf(penstock.KindStale, "table %s was truncated or rewritten while it was loaded", table)
+	}
+	return nil
+}
+
+func (l *load) copyStatement(t *penstock.Table, name string, from, to int64) string {
+	var b strings.Builder
+	b.WriteString("COPY (SELECT ")
+	for i, c := range t.Columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(loadExpression(quote(c.Name), mapType(c.SourceType), l.outputs[c.SourceType]))
+	}
+	b.WriteString(" FROM ONLY " + name)
+	switch {
+	case to >= 0:
+		fmt.Fprintf(&b, " WHERE ctid >= '(%d,0)' AND ctid < '(%d,0)'", from, to)
+	case from > 0:
+		fmt.Fprintf(&b, " WHERE ctid >= '(%d,0)'", from)
+	}
+	b.WriteString(") TO STDOUT (FORMAT binary)")
+	return b.String()
+}

@@ -1,0 +1,53 @@
+package pgsource
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"penstock"
+)
+
+// position is a place in the history of one database as seen by one slot. A
+// slot's name is random for each slot made, so it also tells slots apart that
+// somebody dropped and made again.
+type position struct {
+	system   string // system identifier of the cluster
+	timeline uint32
+	database uint32 // OID
+	slot     string
+	lsn      lsn
+}
+
+const positionPrefix = "postgresql"
+
+func (p position) encode() penstock.Position {
+	return penstock.Position(fmt.Sprintf("%s:%s:%d:%d:%s:%s", positionPrefix, p.system, p.timeline, p.database, p.slot, p.lsn))
+}
+
+func decodePosition(s penstock.Position) (p position, err error) {
+	f := strings.Split(string(s), ":")
+	if len(f) != 6 || f[0] != positionPrefix {
+		return p, penstock.Errorf(penstock.KindPositionLost, "stored position %q is not one of PostgreSQL", s)
+	}
+	tl, err1 := strconv.ParseUint(f[2], 10, 32)
+	db, err2 := strconv.ParseUint(f[3], 10, 32)
+	at, err3 := parseLSN(f[5])
+	if err1 != nil || err2 != nil || err3 != nil {
+		return p, penstock.Errorf(penstock.KindPositionLost, "stored position %q is damaged", s)
+	}
+	return position{system: f[1], timeline: uint32(tl), database: uint32(db), slot: f[4], lsn: at}, nil
+}
+
+// String writes an LSN as PostgreSQL does.
+func (l lsn) String() string { return fmt.Sprintf("%X/%X", uint32(l>>32), uint32(l)) }
+
+func parseLSN(s string) (lsn, error) {
+	hi, lo, ok := strings.Cut(s, "/")
+	h, err1 := strconv.ParseUint(hi, 16, 32)
+	l, err2 := strconv.ParseUint(lo, 16, 32)
+	if !ok || err1 != nil || err2 != nil {
+		return 0, fmt.Errorf("%q is not a WAL position", s)
+	}
+	return lsn(h<<32 | l), nil
+}

@@ -1,0 +1,206 @@
+package pgsource
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"penstock"
+)
+
+// connectReplication opens a connection to a walsender.
+func (s *Source) connectReplication(ctx context.Context, database string) (*pgconn.PgConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	cfg := s.config(database).Config
+	cfg.RuntimeParams["replication"] = "database"
+	conn, err := pgconn.ConnectConfig(ctx, &cfg)
+	if err != nil {
+		return nil, classify(err, "connect for replication to "+s.at(database))
+	}
+	if err := applySettings(ctx, conn); err != nil {
+		conn.Close(context.WithoutCancel(ctx))
+		return nil, classify(err, "set up replication on "+s.at(database))
+	}
+	return conn, nil
+}
+
+// startReplication sends START_REPLICATION and returns the connection once
+// the server streams. A slot that a dead predecessor of ours still holds is
+// waited for, some seconds.
+func (c *capture) startReplication(ctx context.Context, p position) (net.Conn, *feed, error) {
+	pc, err := c.source.connectReplication(ctx, c.spec.Database)
+	if err != nil {
+		return nil, nil, err
+	}
+	hijacked, err := pc.Hijack()
+	if err != nil {
+		return nil, nil, classify(err, "take over the connection to "+c.where())
+	}
+	conn := hijacked.Conn
+	command := fmt.Sprintf(`START_REPLICATION SLOT %s LOGICAL %s (proto_version '1', publication_names '%s,%s')`,
+		quote(p.slot), p.lsn, quote(publicationName(c.spec.Integration)), quote(appendPublicationName(c.spec.Integration)))
+	f := newFeed(conn)
+	stop := f.watch(ctx)
+	defer stop()
+	err = retryLocked(ctx, func() error { return sendStart(ctx, f, command) })
+	if err != nil {
+		f.close()
+		return nil, nil, classify(err, fmt.Sprintf("stream from slot %s on %s", p.slot, c.where()))
+	}
+	return conn, f, nil
+}
+
+// sendStart sends the command and reads the answer: the start of a copy, or an
+// error followed by readiness for another command.
+func sendStart(ctx context.Context, f *feed, command string) error {
+	message, err := (&pgproto3.Query{String: command}).Encode(nil)
+	if err != nil {
+		return err
+	}
+	if _, err := f.conn.Write(message); err != nil {
+		return err
+	}
+	var failure error
+	for {
+		kind, body, ok, err := f.next()
+		switch {
+		case err != nil:
+			return err
+		case !ok:
+			if err := f.fill(ctx, false); err != nil {
+				return err
+			}
+		case kind == 'W': // CopyBothResponse
+			return nil
+		case kind == 'E':
+			failure = serverError(body)
+		case kind == 'Z' && failure != nil:
+			return failure
+		}
+	}
+}
+
+func serverError(body []byte) error {
+	var e pgproto3.ErrorResponse
+	if err := e.Decode(body); err != nil {
+		return err
+	}
+	return pgconn.ErrorResponseToPgError(&e)
+}
+
+// feedback tells the server, from a goroutine of its own, what is durable at
+// the target, so that it is answered however long the target takes.
+type feedback struct {
+	conn  net.Conn
+	acked atomic.Uint64
+	heard atomic.Int64 // unix nanoseconds of the last message
+	now   chan struct{}
+	stop  chan struct{}
+	once  sync.Once
+	done  chan struct{}
+	err   atomic.Pointer[error]
+}
+
+const (
+	// feedbackEvery is how often the server hears from us at least; its
+	// wal_sender_timeout is a minute by default.
+	feedbackEvery = 5 * time.Second
+	// silence is how long the server may say nothing, having been asked,
+	// before the connection counts as broken.
+	silence = 45 * time.Second
+)
+
+func startFeedback(conn net.Conn, from lsn) *feedback {
+	f := &feedback{conn: conn, now: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	f.acked.Store(uint64(from))
+	f.hear()
+	go f.run()
+	return f
+}
+
+func (f *feedback) hear() { f.heard.Store(time.Now().UnixNano()) }
+
+// soon has a status sent without waiting for the next turn.
+func (f *feedback) soon() {
+	select {
+	case f.now <- struct{}{}:
+	default:
+	}
+}
+
+func (f *feedback) run() {
+	defer close(f.done)
+	tick := time.NewTicker(feedbackEvery)
+	defer tick.Stop()
+	for {
+		ask := false
+		select {
+		case <-f.stop:
+			f.send(false)
+			return
+		case <-f.now:
+		case <-tick.C:
+			quiet := time.Since(time.Unix(0, f.heard.Load()))
+			ask = quiet > 2*feedbackEvery
+			if quiet > silence {
+				f.fail(penstock.Errorf(penstock.KindUnreachable, "the server has said nothing for %s", silence))
+				return
+			}
+		}
+		if err := f.send(ask); err != nil {
+			f.fail(err)
+			return
+		}
+	}
+}
+
+// fail makes the reader fail too.
+func (f *feedback) fail(err error) {
+	f.err.CompareAndSwap(nil, &err)
+	f.conn.Close()
+}
+
+// send writes a standby status update.
+func (f *feedback) send(ask bool) error {
+	const length = 4 + 1 + 8*4 + 1
+	b := make([]byte, 0, 1+length)
+	b = append(b, 'd')
+	b = binary.BigEndian.AppendUint32(b, length)
+	b = append(b, 'r')
+	for range 3 { // written, flushed, applied
+		b = binary.BigEndian.AppendUint64(b, f.acked.Load())
+	}
+	b = binary.BigEndian.AppendUint64(b, uint64(time.Now().UnixMicro()-pgEpoch))
+	reply := byte(0)
+	if ask {
+		reply = 1
+	}
+	b = append(b, reply)
+	f.conn.SetWriteDeadline(time.Now().Add(silence))
+	_, err := f.conn.Write(b)
+	return err
+}
+
+// close sends a last status and ends the goroutine.
+func (f *feedback) close() {
+	f.once.Do(func() { close(f.stop) })
+	f.conn.SetWriteDeadline(time.Now().Add(time.Second))
+	<-f.done
+}
+
+// cause returns why the feedback ended, if that is why reading failed.
+func (f *feedback) cause(err error) error {
+	if p := f.err.Load(); p != nil && !errors.Is(err, context.Canceled) {
+		return *p
+	}
+	return err
+}

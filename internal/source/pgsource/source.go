@@ -1,0 +1,151 @@
+package pgsource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5"
+
+	"penstock"
+)
+
+// Config describes a PostgreSQL server to read from.
+type Config struct {
+	Name     string // in the configuration, for messages
+	URL      string // postgres://user@host:port/database?options
+	Password string // instead of one in URL, if not empty
+	Logger   *slog.Logger
+}
+
+// Source is a PostgreSQL server.
+type Source struct {
+	name string
+	base *pgx.ConnConfig
+	log  *slog.Logger
+}
+
+var _ penstock.Source = (*Source)(nil)
+
+// New returns the source described by cfg; it does not dial.
+func New(cfg Config) (*Source, error) {
+	base, err := pgx.ParseConfig(cfg.URL)
+	if err != nil {
+		return nil, penstock.Errorf(penstock.KindInvalid, "source %s: %w", cfg.Name, err)
+	}
+	if cfg.Password != "" {
+		base.Password = cfg.Password
+	}
+	if base.RuntimeParams["application_name"] == "" {
+		base.RuntimeParams["application_name"] = "penstock"
+	}
+	base.DefaultQueryExecMode = pgx.QueryExecModeExec
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Source{name: cfg.Name, base: base, log: cfg.Logger.With("source", cfg.Name)}, nil
+}
+
+// Engine implements penstock.Source.
+func (s *Source) Engine() string { return "PostgreSQL" }
+
+// ParseFilter implements penstock.Source: three parts, and none by default, as
+// at AWS.
+func (s *Source) ParseFilter(text string) (penstock.Filter, error) {
+	return penstock.ParseFilter(text, 3)
+}
+
+// Databases implements penstock.Source.
+func (s *Source) Databases(f penstock.Filter) []string { return f.Databases() }
+
+// Capture implements penstock.Source.
+func (s *Source) Capture(spec penstock.CaptureSpec) penstock.Capture {
+	return &capture{source: s, spec: spec, log: s.log.With("integration", spec.Integration, "database", spec.Database)}
+}
+
+// Close implements penstock.Source; the source itself holds nothing.
+func (s *Source) Close() error { return nil }
+
+// Names of what we create at the server.
+const namePrefix = "penstock_"
+
+func publicationName(id penstock.IntegrationID) string { return namePrefix + id.Short() }
+func appendPublicationName(id penstock.IntegrationID) string {
+	return publicationName(id) + "_append"
+}
+func slotPrefix(id penstock.IntegrationID) string { return publicationName(id) + "_" }
+
+// Forget implements penstock.Source.
+func (s *Source) Forget(ctx context.Context, id penstock.IntegrationID) error {
+	conn, err := s.connect(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	databases, err := collect[string](ctx, conn, `SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname`)
+	if err != nil {
+		return classify(err, "list the databases of "+s.at(""))
+	}
+	var errs []error
+	for _, db := range databases {
+		errs = append(errs, s.forgetDatabase(ctx, db, id))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Source) forgetDatabase(ctx context.Context, database string, id penstock.IntegrationID) error {
+	conn, err := s.connect(ctx, database)
+	if sqlState(err) == "42501" || sqlState(err) == "28000" || sqlState(err) == "3D000" {
+		return nil // what we may not enter, we cannot have changed; what is gone took ours along
+	}
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if err := dropSlots(ctx, conn, slotPrefix(id), ""); err != nil {
+		return classify(err, "drop the slots in "+s.at(database))
+	}
+	for _, p := range []string{publicationName(id), appendPublicationName(id)} {
+		if _, err := conn.Exec(ctx, "DROP PUBLICATION IF EXISTS "+quote(p)); err != nil {
+			return classify(err, "drop publication "+p+" in "+s.at(database))
+		}
+	}
+	return nil
+}
+
+// dropSlots drops the slots of the current database whose name begins with
+// prefix, but for one to keep. A walsender that still holds one is ended.
+func dropSlots(ctx context.Context, conn *pgx.Conn, prefix, keep string) error {
+	names, err := collect[string](ctx, conn, `SELECT slot_name::text FROM pg_replication_slots
+		WHERE database = current_database() AND starts_with(slot_name::text, $1) AND slot_name <> $2`, prefix, keep)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		err := retryLocked(ctx, func() error {
+			if _, err := conn.Exec(ctx, `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots
+				WHERE slot_name = $1 AND active_pid IS NOT NULL`, name); err != nil {
+				return err
+			}
+			_, err := conn.Exec(ctx, `SELECT pg_drop_replication_slot($1)`, name)
+			return err
+		})
+		if err != nil && sqlState(err) != "42704" { // already gone
+			return fmt.Errorf("slot %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// collect returns the single column of a query's rows.
+func collect[T any](ctx context.Context, conn *pgx.Conn, sql string, args ...any) ([]T, error) {
+	rows, err := conn.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[T])
+}
+
+// quote returns an identifier as SQL.
+func quote(parts ...string) string { return pgx.Identifier(parts).Sanitize() }

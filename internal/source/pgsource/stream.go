@@ -1,0 +1,404 @@
+package pgsource
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"penstock"
+)
+
+// stream implements penstock.Stream.
+type stream struct {
+	capture  *capture
+	feed     *feed
+	feedback *feedback
+	types    *typeCache // its own: the capture's is in use elsewhere meanwhile
+
+	position position // the last boundary delivered
+	tables   map[uint32]*streamTable
+	joining  []*streamTable // those with a join not passed yet
+
+	inTx   bool
+	tx     uint64 // counts transactions, to know what was decided for which
+	xid    uint32
+	commit time.Time
+	filled int // bytes added since Next was called, by the wire
+}
+
+// streamTable is a table as the stream delivers it.
+type streamTable struct {
+	table *penstock.Table
+	plan  []planColumn // per column of the last Relation message
+
+	mismatch bool // the last Relation message does not fit the table
+	dead     bool // reported in Reshaped: no more rows of it
+
+	join    *snapshot // until the stream has passed it
+	decided uint64    // the transaction for which hidden holds
+	hidden  bool      // the snapshot shows that transaction already
+}
+
+// planColumn says where a value of a tuple goes.
+type planColumn struct {
+	column int // index into Table.Columns
+	decode decode
+}
+
+// Stream implements penstock.Capture.
+func (c *capture) Stream(ctx context.Context, from penstock.Position, tables []penstock.Table, joins map[penstock.TableID]penstock.Snapshot) (penstock.Stream, error) {
+	p, err := decodePosition(from)
+	if err != nil {
+		return nil, err
+	}
+	s := &stream{capture: c, position: p, types: newTypeCache(), tables: make(map[uint32]*streamTable, len(tables))}
+	if c.types != nil {
+		maps.Copy(s.types.known, c.types.known)
+	}
+	for i := range tables {
+		t := &streamTable{table: &tables[i]}
+		oid, err := tableOID(tables[i].ID)
+		if err != nil {
+			return nil, err
+		}
+		if j, ok := joins[tables[i].ID]; ok {
+			snap, err := decodeSnapshot(j)
+			if err != nil {
+				return nil, penstock.Errorf(penstock.KindInternal, "snapshot of table %s: %w", t.table, err)
+			}
+			t.join = &snap
+			s.joining = append(s.joining, t)
+		}
+		s.tables[oid] = t
+	}
+	conn, f, err := c.startReplication(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	s.feed = f
+	s.feedback = startFeedback(conn, p.lsn)
+	return s, nil
+}
+
+// Wake implements penstock.Stream.
+func (s *stream) Wake() { s.feed.wake() }
+
+// Ack implements penstock.Stream.
+func (s *stream) Ack(at penstock.Position) {
+	p, err := decodePosition(at)
+	if err != nil || uint64(p.lsn) <= s.feedback.acked.Load() {
+		return
+	}
+	s.feedback.acked.Store(uint64(p.lsn))
+	s.feedback.soon()
+}
+
+// Close implements penstock.Stream.
+func (s *stream) Close() error {
+	s.feedback.close()
+	return s.feed.close()
+}
+
+// Next implements penstock.Stream.
+func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) error {
+	stop := s.feed.watch(ctx)
+	defer stop()
+	s.filled = c.Size()
+	got := s.pass(c)
+	c.Open = false
+	for {
+		kind, body, ok, err := s.feed.next()
+		if err == nil && !ok {
+			if got && !s.inTx {
+				return nil
+			}
+			err = s.feed.fill(ctx, !s.inTx)
+			if err == nil {
+				continue
+			}
+			if errors.Is(err, errWoken) {
+				return nil
+			}
+		}
+		if err == nil {
+			var event bool
+			event, err = s.message(ctx, kind, body, c)
+			got = got || event
+		}
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return classify(s.feedback.cause(err), "read the stream of "+s.capture.where())
+		}
+		if s.inTx && s.filled >= limit {
+			c.Open = true
+			return nil
+		}
+		if !s.inTx && got && (s.filled >= limit || len(c.Reshaped) > 0 || len(c.Passed) > 0) {
+			return nil
+		}
+	}
+}
+
+// message handles one message of the server. event is true if a caller of
+// Next may want to know.
+func (s *stream) message(ctx context.Context, kind byte, body []byte, c *penstock.Changes) (event bool, err error) {
+	switch kind {
+	case 'd':
+	case 'E':
+		return false, serverError(body)
+	case 'N', 'S': // notices and parameters
+		return false, nil
+	case 'c', 'C', 'Z': // the server shuts down and ends the copy
+		return false, penstock.Errorf(penstock.KindUnreachable, "the server ended the stream")
+	default:
+		return false, errMessage
+	}
+	s.feedback.hear()
+	if len(body) == 0 {
+		return false, errShort
+	}
+	switch body[0] {
+	case copyXLogData:
+		if len(body) < xlogHeader+1 {
+			return false, errShort
+		}
+		return s.change(ctx, body[xlogHeader:], c)
+	case copyKeepalive:
+		w := wire{b: body[1:]}
+		end := lsn(w.int64())
+		w.int64() // the server's clock
+		if w.byte() != 0 {
+			s.feedback.soon()
+		}
+		if w.bad || s.inTx || end <= s.position.lsn {
+			return false, w.err()
+		}
+		s.advance(end, c)
+		return true, nil
+	}
+	return false, errMessage
+}
+
+// advance moves to a transaction boundary.
+func (s *stream) advance(to lsn, c *penstock.Changes) {
+	if to > s.position.lsn {
+		s.position.lsn = to
+	}
+	c.Position = s.position.encode()
+	s.pass(c)
+}
+
+// pass reports the tables whose join the stream has now passed.
+func (s *stream) pass(c *penstock.Changes) (any bool) {
+	if len(s.joining) == 0 {
+		return false
+	}
+	s.joining = slices.DeleteFunc(s.joining, func(t *streamTable) bool {
+		if s.position.lsn < t.join.upto {
+			return false
+		}
+		t.join = nil
+		c.Passed = append(c.Passed, t.table.ID)
+		any = true
+		return true
+	})
+	if any {
+		c.Position = s.position.encode()
+	}
+	return any
+}
+
+// change handles one pgoutput message.
+func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (event bool, err error) {
+	s.filled += len(b)
+	switch b[0] {
+	case 'I', 'U', 'D':
+		return false, s.row(b, c)
+	case 'B':
+		m, err := parseBegin(b[1:])
+		s.inTx, s.xid, s.commit = true, m.xid, m.commit
+		s.tx++
+		return false, err
+	case 'C':
+		m, err := parseCommit(b[1:])
+		if err != nil {
+			return false, err
+		}
+		s.inTx = false
+		c.Transactions++
+		c.CommitTime = m.time
+		s.advance(m.end, c)
+		return true, nil
+	case 'R':
+		return false, s.relation(ctx, b[1:])
+	case 'T':
+		return false, parseTruncate(b[1:], func(oid uint32) {
+			if t := s.tables[oid]; t != nil && s.delivers(t) {
+				c.Table(t.table).Truncate()
+			}
+		})
+	case 'O', 'Y', 'M': // origins, types and foreign logical messages
+		return false, nil
+	}
+	return false, fmt.Errorf("pgoutput message %q is not known", b[0])
+}
+
+// delivers reports whether the current transaction's changes to a table are to
+// be delivered, or are in its loaded rows already.
+func (s *stream) delivers(t *streamTable) bool {
+	if t.dead {
+		return false
+	}
+	if t.join == nil {
+		return true
+	}
+	if t.decided != s.tx {
+		t.decided, t.hidden = s.tx, t.join.shows(s.xid)
+	}
+	return !t.hidden
+}
+
+// relation takes note of the shape of rows to come. Whether it matters that it
+// is not the known one shows with the first of them that is to be delivered.
+func (s *stream) relation(ctx context.Context, b []byte) error {
+	m, err := parseRelation(b)
+	if err != nil {
+		return err
+	}
+	t := s.tables[m.oid]
+	if t == nil {
+		return nil
+	}
+	refs := make([]typeRef, len(m.columns))
+	for i, c := range m.columns {
+		refs[i] = typeRef{c.typ, c.typmod}
+	}
+	if err := s.resolve(ctx, refs); err != nil {
+		return err
+	}
+	t.plan, t.mismatch = t.plan[:0], len(m.columns) != len(t.table.Columns)
+	keys := 0
+	for i, mc := range m.columns {
+		at := slices.IndexFunc(t.table.Columns, func(c penstock.Column) bool { return c.Name == mc.name })
+		name := s.types.info(refs[i]).name
+		if at < 0 || name != t.table.Columns[at].SourceType {
+			t.mismatch = true
+			return nil
+		}
+		if mc.key && slices.Contains(t.table.Key, at) {
+			keys++
+		}
+		t.plan = append(t.plan, planColumn{at, mapType(name).text})
+	}
+	if t.table.Identity == penstock.IdentityKey && keys != len(t.table.Key) || t.table.Identity == penstock.IdentityFull && m.identity != 'f' {
+		t.mismatch = true
+	}
+	return nil
+}
+
+// resolve looks up types that have appeared since the stream was opened.
+func (s *stream) resolve(ctx context.Context, refs []typeRef) error {
+	if !slices.ContainsFunc(refs, func(r typeRef) bool { _, ok := s.types.known[r]; return !ok }) {
+		return nil
+	}
+	conn, err := s.capture.source.connect(ctx, s.capture.spec.Database)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return s.types.resolve(ctx, conn, refs)
+}
+
+// row handles an insert, update or delete.
+func (s *stream) row(b []byte, c *penstock.Changes) error {
+	w := wire{b: b[1:]}
+	t := s.tables[uint32(w.int32())]
+	if w.bad {
+		return errShort
+	}
+	if t == nil || !s.delivers(t) {
+		return nil
+	}
+	if t.mismatch || t.plan == nil {
+		t.dead = true
+		c.Reshaped = append(c.Reshaped, t.table.ID)
+		return nil
+	}
+	tc := c.Table(t.table)
+	old := -1 // the row of Rows that holds the old tuple
+	for len(w.b) > 0 {
+		op := penstock.OpInsert
+		switch part := w.byte(); {
+		case part == 'K' || part == 'O':
+			op = penstock.OpOld
+			if b[0] == 'D' {
+				op = penstock.OpDelete
+			}
+			old = tc.Rows.Len()
+		case part == 'N' && b[0] == 'U':
+			op = penstock.OpUpdate
+		case part != 'N':
+			return errMessage
+		}
+		if err := s.tuple(&w, t, tc, op, old); err != nil {
+			return err
+		}
+	}
+	return w.err()
+}
+
+// tuple decodes one tuple into a row. An unchanged value is taken from the old
+// tuple where the source logs whole rows.
+func (s *stream) tuple(w *wire, t *streamTable, tc *penstock.TableChanges, op penstock.Op, old int) error {
+	if n := int(w.int16()); n != len(t.plan) {
+		return fmt.Errorf("a row of table %s has %d columns instead of %d", t.table, n, len(t.plan))
+	}
+	for i := range t.plan {
+		p := &t.plan[i]
+		v := &tc.Rows.Vectors[p.column]
+		switch w.byte() {
+		case tupleText:
+			if len(w.b) < 4 {
+				return errShort
+			}
+			value := w.takeSized(int(int32(binary.BigEndian.Uint32(w.b))))
+			if w.bad {
+				return errShort
+			}
+			if !p.decode(v, value) {
+				v.AppendNull()
+				if tc.BadValues == nil {
+					tc.BadValues = map[int]int64{}
+				}
+				tc.BadValues[p.column]++
+			}
+		case tupleNull:
+			v.AppendNull()
+		case tupleUnchanged:
+			if op == penstock.OpUpdate && old >= 0 && !v.IsNull(old) {
+				v.AppendFrom(v, old)
+			} else {
+				v.AppendUnchanged()
+			}
+		default:
+			return errMessage
+		}
+	}
+	if w.bad {
+		return errShort
+	}
+	tc.Ops = append(tc.Ops, op)
+	return nil
+}
+
+// takeSized reads a value after its length.
+func (w *wire) takeSized(n int) []byte {
+	w.b = w.b[4:]
+	return w.take(n)
+}

@@ -1,0 +1,135 @@
+package pgsource
+
+import (
+	"strconv"
+	"strings"
+
+	"penstock"
+)
+
+// decode appends to v the value that b holds and reports whether v's type can
+// hold it. If not, it appends nothing.
+type decode func(v *penstock.Vector, b []byte) bool
+
+// mapping is how one PostgreSQL type is carried: docs/types.md is its table.
+type mapping struct {
+	typ    penstock.Type
+	text   decode // pgoutput's text form
+	binary decode // COPY's binary form; nil: the column is sent as text, see loadExpression
+}
+
+// exactMappings are the types that have a type of their own in the vocabulary,
+// by the name that format_type gives them without modifier. The rest travel
+// as the text that PostgreSQL prints.
+var exactMappings = map[string]mapping{
+	"boolean":                     {penstock.Type{Kind: penstock.TypeBool}, textBool, binaryBool},
+	"smallint":                    {penstock.Type{Kind: penstock.TypeInt16}, textInt16, binaryInt16},
+	"integer":                     {penstock.Type{Kind: penstock.TypeInt32}, textInt32, binaryInt32},
+	"bigint":                      {penstock.Type{Kind: penstock.TypeInt64}, textInt64, binaryInt64},
+	"oid":                         {penstock.Type{Kind: penstock.TypeInt64}, textInt64, binaryOID},
+	"real":                        {penstock.Type{Kind: penstock.TypeFloat32}, textFloat32, binaryFloat32},
+	"double precision":            {penstock.Type{Kind: penstock.TypeFloat64}, textFloat64, binaryFloat64},
+	"text":                        {penstock.Type{Kind: penstock.TypeText}, textBytes, textBytes},
+	"character varying":           {penstock.Type{Kind: penstock.TypeText}, textBytes, textBytes},
+	"character":                   {penstock.Type{Kind: penstock.TypeText}, textBytes, textBytes},
+	"name":                        {penstock.Type{Kind: penstock.TypeText}, textBytes, textBytes},
+	"bytea":                       {penstock.Type{Kind: penstock.TypeBytes}, textBytea, textBytes},
+	"date":                        {penstock.Type{Kind: penstock.TypeDate}, textDate, binaryDate},
+	"time without time zone":      {penstock.Type{Kind: penstock.TypeTime}, textTime, binaryInt64},
+	"time with time zone":         {penstock.Type{Kind: penstock.TypeTimeTZ}, textTimeTZ, binaryTimeTZ},
+	"timestamp without time zone": {penstock.Type{Kind: penstock.TypeTimestamp}, textTimestamp, binaryTimestamp},
+	"timestamp with time zone":    {penstock.Type{Kind: penstock.TypeTimestampTZ}, textTimestamp, binaryTimestamp},
+	"interval":                    {penstock.Type{Kind: penstock.TypeInterval}, textInterval, binaryInterval},
+	"uuid":                        {penstock.Type{Kind: penstock.TypeUUID}, textUUID, binaryUUID},
+	"json":                        {penstock.Type{Kind: penstock.TypeJSON}, textBytes, textBytes},
+	"jsonb":                       {penstock.Type{Kind: penstock.TypeJSON}, textBytes, binaryJSONB},
+}
+
+// mapType returns how a type is carried, given its name as format_type prints
+// it with the search_path set to pg_catalog, domains resolved to their base.
+func mapType(name string) mapping {
+	if element, ok := arrayElement(name); ok {
+		style := elementStyle(element)
+		return mapping{typ: penstock.Type{Kind: penstock.TypeJSON}, text: func(v *penstock.Vector, b []byte) bool {
+			return textArray(v, b, style)
+		}}
+	}
+	base, modifier := splitModifier(name)
+	if base == "numeric" {
+		if t, ok := decimalType(modifier); ok {
+			return mapping{typ: t, text: textDecimal, binary: binaryDecimal}
+		}
+	}
+	if m, ok := exactMappings[base]; ok {
+		return m
+	}
+	return mapping{typ: penstock.Type{Kind: penstock.TypeText}, text: textBytes}
+}
+
+// arrayElement returns the element type's name of an array type.
+func arrayElement(name string) (string, bool) {
+	switch name {
+	case "int2vector":
+		return "smallint", true
+	case "oidvector":
+		return "oid", true
+	case "box[]":
+		return "", false // separated by semicolons, as no other type is: carried as text
+	}
+	return strings.CutSuffix(name, "[]")
+}
+
+// splitModifier splits "timestamp(3) without time zone" into the name without
+// modifier and "3".
+func splitModifier(name string) (base, modifier string) {
+	open := strings.IndexByte(name, '(')
+	if open < 0 || strings.HasPrefix(name, `"`) {
+		return stripIntervalFields(name), ""
+	}
+	end := strings.IndexByte(name, ')')
+	if end < open {
+		return name, ""
+	}
+	return stripIntervalFields(name[:open] + name[end+1:]), name[open+1 : end]
+}
+
+// stripIntervalFields turns "interval day to second" into "interval".
+func stripIntervalFields(name string) string {
+	if strings.HasPrefix(name, "interval ") {
+		return "interval"
+	}
+	return name
+}
+
+// decimalType returns the decimal type of numeric(modifier), if a warehouse
+// decimal holds all of its values but NaN. numeric without a modifier has no
+// limits, and a scale may be negative or exceed the precision since
+// PostgreSQL 15: these are carried as text.
+func decimalType(modifier string) (penstock.Type, bool) {
+	ps, ss, ok := strings.Cut(modifier, ",")
+	p, err1 := strconv.Atoi(ps)
+	s, err2 := strconv.Atoi(ss)
+	if !ok || err1 != nil || err2 != nil || p < 1 || p > penstock.MaxDecimalPrecision || s < 0 || s > p {
+		return penstock.Type{}, false
+	}
+	return penstock.Type{Kind: penstock.TypeDecimal, Precision: uint8(p), Scale: uint8(s)}, true
+}
+
+// loadExpression is the SQL that selects a column for a load in COPY's binary
+// form: the column itself where its binary form is decoded, else the text that
+// the type's output function prints, which is also what pgoutput sends.
+// (A cast to text is not that for every type: it pads inet, and trims character.)
+func loadExpression(column string, m mapping, outputFunction string) string {
+	if m.binary != nil {
+		return column
+	}
+	return "pg_catalog.textin(" + outputFunction + "(" + column + "))"
+}
+
+// loadDecode is the decoder for what loadExpression selects.
+func loadDecode(m mapping) decode {
+	if m.binary != nil {
+		return m.binary
+	}
+	return m.text
+}

@@ -1,0 +1,61 @@
+package pgsource
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"penstock"
+)
+
+// unseen notices updates and deletes of tables without replica identity.
+// These are not published, since the server would refuse the application's
+// statements if they were (promise 4); but a copy that has missed one is wrong
+// and must not be called Synced. The server's statistics count them. They are
+// a second or so behind, and what happens while no capture looks is not noticed.
+type unseen struct {
+	first map[uint32]int64 // the count when the table was first looked at
+}
+
+const unseenQuery = `SELECT o, pg_stat_get_tuples_updated(o) + pg_stat_get_tuples_deleted(o) FROM unnest($1::oid[]) o`
+
+// look returns findings for tables that were changed unseen since the first
+// look at them.
+func (u *unseen) look(ctx context.Context, conn *pgx.Conn, rels []relation, database string) ([]penstock.Finding, error) {
+	byOID := map[uint32]*relation{}
+	var oids []uint32
+	for i := range rels {
+		if r := &rels[i]; r.carriable() && r.table.Identity == penstock.IdentityNone {
+			byOID[r.oid] = r
+			oids = append(oids, r.oid)
+		}
+	}
+	if len(oids) == 0 {
+		return nil, nil
+	}
+	rows, err := conn.Query(ctx, unseenQuery, oids)
+	if err != nil {
+		return nil, err
+	}
+	if u.first == nil {
+		u.first = map[uint32]int64{}
+	}
+	var out []penstock.Finding
+	var oid uint32
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&oid, &n}, func() error {
+		first, known := u.first[oid]
+		if !known {
+			u.first[oid] = n
+		} else if n > first {
+			r := byOID[oid]
+			name := quote(r.table.Schema, r.table.Name)
+			mend := fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (…), or ALTER TABLE %s REPLICA IDENTITY FULL", name, name)
+			out = append(out, penstock.Finding{Code: penstock.ProblemUnseenChanges, Severity: penstock.SeverityAttention, Database: database, Table: r.table.String(), Mend: mend,
+				Message: fmt.Sprintf("table %s has no replica identity and rows of it were updated or deleted, which cannot be replicated; run: %s", r.table.String(), mend)})
+		}
+		return nil
+	})
+	return out, err
+}
