@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -152,6 +154,7 @@ func TestRules(t *testing.T) {
 // packages returns all packages of the module.
 func packages(t *testing.T) (all []goPackage) {
 	t.Helper()
+	watch(t)
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Doc,Imports,GoFiles,CgoFiles", module+"/...")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -168,6 +171,20 @@ func packages(t *testing.T) (all []goPackage) {
 		}
 		all = append(all, p)
 	}
+}
+
+// watch opens all folders of the module, so that the result of this test is
+// not taken from go's cache once a file has changed: what go list reads, the
+// cache does not know.
+func watch(t *testing.T) {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		return nil
+	})
 }
 
 // local returns a package's path within the module, "" for the root.
