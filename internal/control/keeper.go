@@ -248,12 +248,18 @@ func (k *keeper) derive(ctx context.Context, filter string, c condition) (pensto
 		}
 		before := e.Problems
 		e.Problems = c.merge(before, now)
+		to := c.next(e.Status, e.StatusSince, now, k.s.cfg.CreatingLimit)
+		told := "" // by the transition's own event
+		if p, ok := worst(e.Problems); ok && to != e.Status {
+			told = p.Key()
+		}
 		for _, p := range e.Problems {
-			if !slices.ContainsFunc(before, func(b penstock.Problem) bool { return b.Key() == p.Key() }) {
+			isNew := !slices.ContainsFunc(before, func(b penstock.Problem) bool { return b.Key() == p.Key() })
+			if isNew && p.Key() != told {
 				e.note(problemEvent(p.Code), p.Severity, p.Message)
 			}
 		}
-		if to := c.next(e.Status, e.StatusSince, now, k.s.cfg.CreatingLimit); to != e.Status {
+		if to != e.Status {
 			return e.move(to)
 		}
 		return nil

@@ -18,6 +18,9 @@ const (
 	// census is how often the store is asked for integrations without having
 	// been woken.
 	census = 10 * time.Second
+	// remembered is how long events are kept, which is a little longer than
+	// the RDS API lets clients look back.
+	remembered = 15 * 24 * time.Hour
 )
 
 // Supervisor makes come true what the Store says: it keeps a runner going for
@@ -61,7 +64,14 @@ func (s *Supervisor) Wake() { poke(s.woken) }
 // is called once.
 func (s *Supervisor) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
+	var pruned time.Time
 	for ctx.Err() == nil {
+		if now := s.cfg.Now(); now.Sub(pruned) >= time.Hour {
+			pruned = now
+			if err := s.cfg.Store.PruneEvents(ctx, now.Add(-remembered)); err != nil && ctx.Err() == nil {
+				s.cfg.Logger.Error("old events cannot be removed", "err", err)
+			}
+		}
 		if err := s.reconcile(ctx, g); err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Error("store cannot be read", "err", err)
 		}

@@ -136,7 +136,7 @@ func TestWrongSettingNeedsAttentionAtOnceAndHeals(t *testing.T) {
 		b.newest().set(penstock.StreamCdcRefresh, table("a", penstock.TableSynced, true))
 		b.after(time.Second)
 		b.want(in.ID, penstock.StatusActive)
-		b.wantEvents("1000 1000 0003 0013")
+		b.wantEvents("1000 0003 0013")
 	})
 }
 
@@ -169,7 +169,7 @@ func TestUnreachableIsToleratedForAWhile(t *testing.T) {
 		b.newest().set(penstock.StreamCdcRefresh, table("a", penstock.TableSynced, true))
 		b.after(time.Hour)
 		b.want(in.ID, penstock.StatusActive)
-		b.wantEvents("0000 P0001 P0001 0013")
+		b.wantEvents("0000 P0001 0013")
 	})
 }
 
@@ -307,7 +307,7 @@ func TestMissingConfigurationFailsAndHeals(t *testing.T) {
 		if orphans, err = b.cfg.Store.Orphans(t.Context()); err != nil || len(orphans) != 0 {
 			t.Errorf("the orphans are %+v, %v", orphans, err)
 		}
-		b.wantEvents("0000 P0001 P0002 0003 0013 P0001 P0002 0002 0001 P0003 P0004")
+		b.wantEvents("0000 P0002 0003 0013 P0002 0002 0001 P0003 P0004")
 	})
 }
 
@@ -349,7 +349,7 @@ func TestRestartKeepsNeedsAttentionUntilKnownBetter(t *testing.T) {
 		b.newest().set(penstock.StreamCdcRefresh)
 		b.after(time.Second)
 		b.want(in.ID, penstock.StatusActive)
-		b.wantEvents("0000 1000 1000 0013")
+		b.wantEvents("0000 1000 0013")
 	})
 }
 
@@ -387,5 +387,19 @@ func TestSupervisorSurvivesAStoreThatFails(t *testing.T) {
 		b.newest().set(penstock.StreamCdcRefresh, table("a", penstock.TableFailed, false))
 		b.after(time.Second)
 		b.want(in.ID, penstock.StatusNeedsAttention, penstock.ProblemTableFailed)
+	})
+}
+
+func TestOldEventsArePruned(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		synctest.Wait()
+		for _, age := range []time.Duration{remembered - time.Minute, remembered - 24*time.Hour} {
+			if err := b.cfg.Store.AddEvent(t.Context(), penstock.Event{At: time.Now().Add(-age), Kind: EventSyncing}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.wantEvents("0003 0003")
+		b.after(2 * time.Hour)
+		b.wantEvents("0003")
 	})
 }

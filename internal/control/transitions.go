@@ -1,7 +1,6 @@
 package control
 
 import (
-	"slices"
 	"time"
 
 	"penstock"
@@ -68,11 +67,10 @@ func (e *edit) move(to penstock.Status) error {
 	}
 	e.Status, e.StatusSince = to, e.now
 	if n.severity == penstock.SeverityAttention || n.severity == penstock.SeverityFatal {
-		// Problems are kept worst first.
-		if i := slices.IndexFunc(e.Problems, func(p penstock.Problem) bool { return severe(p.Severity) }); i >= 0 {
-			n.text += ": " + e.Problems[i].Message
+		if p, ok := worst(e.Problems); ok {
+			n.text += ": " + p.Message
 			if n.kind == "" {
-				n.kind = problemEvent(e.Problems[i].Code)
+				n.kind = problemEvent(p.Code)
 			}
 		}
 	}
@@ -81,6 +79,15 @@ func (e *edit) move(to penstock.Status) error {
 	}
 	e.note(n.kind, n.severity, n.text)
 	return nil
+}
+
+// worst returns the problem that a transition for the worse is put down to.
+// Problems are kept worst first.
+func worst(problems []penstock.Problem) (penstock.Problem, bool) {
+	if len(problems) == 0 || !severe(problems[0].Severity) {
+		return penstock.Problem{}, false
+	}
+	return problems[0], true
 }
 
 // severe reports whether somebody must act.
