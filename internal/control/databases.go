@@ -33,7 +33,9 @@ func (s *Supervisor) assign(ctx context.Context, in penstock.Integration, target
 	case <-ctx.Done():
 		return in, ctx.Err()
 	}
-	existing, err := target.List(ctx)
+	limited, cancel := context.WithTimeout(ctx, attempt)
+	existing, err := target.List(limited)
+	cancel()
 	if err != nil {
 		return in, err
 	}

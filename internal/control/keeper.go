@@ -155,12 +155,12 @@ func (k *keeper) replicate(ctx context.Context, in penstock.Integration) error {
 		g.Go(func() error { s.run(running); return nil })
 	}
 	k.setStreams(streams)
-	gone, err := k.watch(ctx, in.DataFilter, streams)
+	gone := k.watch(ctx, in.DataFilter, streams)
 	stop()
 	g.Wait()
 	k.setStreams(nil)
-	if err != nil || gone == nil {
-		return err
+	if gone == nil {
+		return nil
 	}
 	return k.drop(ctx, target.Target, *gone)
 }
@@ -174,37 +174,56 @@ func (k *keeper) setStreams(streams []*stream) {
 // watch derives the integration's status from its streams until the streams
 // must be stopped. It returns a database that is to be dropped from the
 // integration, if that is the reason.
-func (k *keeper) watch(ctx context.Context, filter string, streams []*stream) (gone *penstock.DestinationDatabase, err error) {
+func (k *keeper) watch(ctx context.Context, filter string, streams []*stream) (gone *penstock.DestinationDatabase) {
 	tick := time.NewTicker(glance)
 	defer tick.Stop()
+	// A store that fails does not stop the streams.
+	retry, again := backoff{least: time.Second, most: 30 * time.Second}, time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
-			return nil, nil
+			return nil
 		case <-tick.C:
 		case <-k.woken:
 			in, err := k.refresh(ctx)
+			if penstock.KindOf(err) == penstock.KindIntegrationNotFound {
+				return nil
+			}
 			if err != nil {
-				return nil, err
+				if ctx.Err() == nil {
+					k.log.Error("integration cannot be read", "err", err)
+				}
+				continue
 			}
 			if in.DataFilter != filter || in.Status == penstock.StatusDeleting || in.Status == penstock.StatusFailed {
-				return nil, nil
+				return nil
 			}
 		}
 		var views []streamView
 		for _, s := range streams {
 			v := s.look()
 			if v.gone {
-				return &s.db, nil
+				return &s.db
 			}
 			views = append(views, v)
 		}
-		in, err := k.derive(ctx, filter, summarize(views))
-		if err != nil {
-			return nil, err
+		if k.s.cfg.Now().Before(again) {
+			continue
 		}
+		in, err := k.derive(ctx, filter, summarize(views))
+		if penstock.KindOf(err) == penstock.KindIntegrationNotFound {
+			return nil
+		}
+		if err != nil {
+			if ctx.Err() == nil {
+				k.log.Error("integration cannot be written", "err", err)
+			}
+			again = k.s.cfg.Now().Add(retry.next())
+			continue
+		}
+		retry.reset()
 		if in.Status == penstock.StatusFailed || in.Status == penstock.StatusDeleting {
-			return nil, nil
+			return nil
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"penstock"
 )
 
-// attempt is the longest that one attempt to clean up at a server takes.
+// attempt is the longest that one attempt at a source or a target takes.
 const attempt = 30 * time.Second
 
 // remove carries a deletion out: the source is cleaned, or an orphan left once
