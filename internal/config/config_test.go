@@ -245,3 +245,29 @@ func TestSecretNeverShows(t *testing.T) {
 		t.Error("not what it was made of")
 	}
 }
+
+// TestReadmeExample makes sure that the configuration in the README is one.
+func TestReadmeExample(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "```yaml\n")
+	example, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("the README has no example")
+	}
+	for _, name := range []string{"PENSTOCK_SQL_PASSWORD", "PENSTOCK_SECRET_ACCESS_KEY", "SHOP_PASSWORD"} {
+		t.Setenv(name, "secret")
+	}
+	c, err := config.Load(write(t, example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := c.Warnings(); len(w) != 0 {
+		t.Error(w)
+	}
+	if arn := c.SourceARN(c.Source("shop")); arn != "arn:aws:rds:us-east-1:000000000000:cluster:shop" {
+		t.Error(arn)
+	}
+}

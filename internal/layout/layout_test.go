@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -72,7 +74,8 @@ type goPackage struct {
 	Doc        string
 	Imports    []string
 	GoFiles    []string
-	CgoFiles   []string
+
+	TestImports, XTestImports []string
 }
 
 func TestImportDirection(t *testing.T) {
@@ -108,6 +111,44 @@ func TestEveryPackageHasADoc(t *testing.T) {
 		if name := p.ImportPath[strings.LastIndex(p.ImportPath, "/")+1:]; !strings.HasPrefix(p.Doc, "Package "+name+" ") &&
 			!strings.HasPrefix(p.Doc, "Command "+name+" ") {
 			t.Errorf("%s: its doc comment must begin with \"Package %s …\", is %q", p.ImportPath, name, p.Doc)
+		}
+	}
+}
+
+// TestDependenciesAreExplained holds CONTRIBUTING.md to its word: it lists the
+// modules that are imported, and no others.
+func TestDependenciesAreExplained(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "CONTRIBUTING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z0-9]+\\.[^` ]+/[^`]+)`").FindAllSubmatch(text, -1) {
+		used[string(m[1])] = false
+	}
+	if len(used) == 0 {
+		t.Fatal("no modules are listed")
+	}
+	for _, p := range packages(t) {
+		for _, imp := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			if first, _, _ := strings.Cut(imp, "/"); first == module || !strings.Contains(first, ".") {
+				continue
+			}
+			found := false
+			for m := range used {
+				if within(imp, m) {
+					used[m], found = true, true
+				}
+			}
+			if !found {
+				t.Errorf("%s imports %s, and CONTRIBUTING.md does not say why", p.ImportPath, imp)
+			}
+		}
+	}
+	for m, ok := range used {
+		if !ok {
+			t.Errorf("CONTRIBUTING.md lists %s, which nothing imports", m)
 		}
 	}
 }
@@ -155,7 +196,7 @@ func TestRules(t *testing.T) {
 func packages(t *testing.T) (all []goPackage) {
 	t.Helper()
 	watch(t)
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Doc,Imports,GoFiles,CgoFiles", module+"/...")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Doc,Imports,GoFiles,TestImports,XTestImports", module+"/...")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
