@@ -169,9 +169,9 @@ func TestDefaults(t *testing.T) {
 	want := &config.Config{
 		Account: "000000000000", Region: "us-east-1",
 		DataDir: filepath.Join(filepath.Dir(path), "data"), Memory: 512 << 20,
-		Log:     config.Log{Level: slog.LevelInfo, Format: config.LogText},
-		API:     config.API{Listen: "127.0.0.1:8400"},
-		SQL:     config.SQL{Listen: "127.0.0.1:5439", TLS: config.TLS{Mode: config.TLSAuto}},
+		Log: config.Log{Level: slog.LevelInfo, Format: config.LogText},
+		API: config.API{Listen: "127.0.0.1:8400"},
+		SQL: config.SQL{Listen: "127.0.0.1:5439", TLS: config.TLS{Mode: config.TLSAuto}},
 		Targets: []config.Target{{Name: "analytics", Engine: config.EngineDuckDB, FlushMinInterval: 25 * time.Millisecond,
 			Namespace: uuid.MustParse("4a16bf68-e1fd-5937-95d3-f3e07f4f3538")}},
 		CreatingLimit: 25 * time.Minute, DeleteGrace: time.Minute,
