@@ -71,7 +71,7 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 		present[table.ID] = true
 		st := byID[table.ID]
 		if f, ok := blocked[table.String()]; ok {
-			t.fail(st, table, f.Message)
+			t.fail(st, table, reason(f))
 			continue
 		}
 		switch decide(st, &table) {
@@ -92,7 +92,7 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 			continue
 		}
 		if f, ok := blocked[st.Table.String()]; ok {
-			t.fail(st, st.Table, f.Message)
+			t.fail(st, st.Table, reason(f))
 			continue
 		}
 		t.drop = append(t.drop, st.Table.ID)
@@ -105,6 +105,14 @@ func (t *turn) stream(st *penstock.TableStatus) {
 	if st.Join != "" {
 		t.joins[st.Table.ID] = st.Join
 	}
+}
+
+// reason is what a table's reason says: the sentence and what to do.
+func reason(f penstock.Finding) string {
+	if f.Mend == "" {
+		return f.Message
+	}
+	return f.Message + "; to mend it: " + f.Mend
 }
 
 // fail marks a table that cannot be carried, unless it is marked already.

@@ -11,13 +11,19 @@ import (
 	"penstock"
 )
 
-// Check implements penstock.Source.
+// Check implements penstock.Source. With the zero filter it looks at all
+// databases that the role may connect to, and all their tables.
 func (s *Source) Check(ctx context.Context, f penstock.Filter) ([]penstock.Finding, error) {
 	conn, err := s.connect(ctx, "")
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
+	if f.String() == "" {
+		if f, err = s.everything(ctx, conn); err != nil {
+			return nil, err
+		}
+	}
 	databases := s.Databases(f)
 	findings, err := s.checkServer(ctx, conn, len(databases))
 	if err != nil {
@@ -31,6 +37,26 @@ func (s *Source) Check(ctx context.Context, f penstock.Filter) ([]penstock.Findi
 		findings = append(findings, found...)
 	}
 	return findings, nil
+}
+
+// everything returns a filter for all databases that hold users' tables.
+func (s *Source) everything(ctx context.Context, conn *pgx.Conn) (penstock.Filter, error) {
+	names, err := collect[string](ctx, conn, `SELECT datname::text FROM pg_database
+		WHERE datallowconn AND NOT datistemplate AND has_database_privilege(oid, 'CONNECT') ORDER BY datname = 'postgres', datname`)
+	if err != nil {
+		return penstock.Filter{}, classify(err, "list the databases of "+s.at(""))
+	}
+	if len(names) > 1 && names[len(names)-1] == "postgres" {
+		names = names[:len(names)-1] // empty by custom, where there are others
+	}
+	rules := make([]string, len(names))
+	for i, n := range names {
+		rules[i] = "include: " + n + ".*.*"
+		if strings.ContainsFunc(n, func(r rune) bool { return !(r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z') }) {
+			rules[i] = `include: "` + n + `".*.*`
+		}
+	}
+	return s.ParseFilter(strings.Join(rules, ", "))
 }
 
 func setting(message, mend string, args ...any) penstock.Finding {
@@ -130,7 +156,7 @@ func (s *Source) checkDatabase(ctx context.Context, database string, f penstock.
 func unreadable(r *relation, database, role string) penstock.Finding {
 	mend := fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s; GRANT SELECT ON %s TO %s", quote(r.table.Schema), quote(role), quote(r.table.Schema, r.table.Name), quote(role))
 	return penstock.Finding{Code: penstock.ProblemSourceRights, Severity: penstock.SeverityAttention, Database: database, Table: r.table.String(), Mend: mend,
-		Message: fmt.Sprintf("table %s cannot be read by role %s; run: %s", r.table.String(), role, mend)}
+		Message: fmt.Sprintf("table %s cannot be read by role %s", r.table.String(), role)}
 }
 
 // kindNames are the words for relations that logical replication leaves out.
@@ -161,7 +187,7 @@ func tableFindings(r *relation, database string) (out []penstock.Finding) {
 		name := quote(r.table.Schema, r.table.Name)
 		mend := fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (…), or ALTER TABLE %s REPLICA IDENTITY FULL", name, name)
 		finding(penstock.ProblemNoReplicaIdentity, penstock.SeverityWarning, mend,
-			"table %s has no primary key and no replica identity: its inserts are replicated, an UPDATE or DELETE of it could not be; run: %s", t, mend)
+			"table %s has no primary key and no replica identity: its inserts are replicated, an UPDATE or DELETE of it could not be", t)
 	}
 	return out
 }

@@ -73,7 +73,7 @@ func (c *capture) refusal(r *relation, err error) penstock.Finding {
 	if sqlState(err) == "42501" {
 		f.Code = penstock.ProblemSourceRights
 		f.Mend = ownerStatement(r, c.source.base.User)
-		f.Message = fmt.Sprintf("table %s cannot be published because the role %s does not own it; run: %s", r.table.String(), c.source.base.User, f.Mend)
+		f.Message = fmt.Sprintf("table %s cannot be published because the role %s does not own it", r.table.String(), c.source.base.User)
 	}
 	return f
 }

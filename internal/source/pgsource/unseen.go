@@ -53,7 +53,7 @@ func (u *unseen) look(ctx context.Context, conn *pgx.Conn, rels []relation, data
 			name := quote(r.table.Schema, r.table.Name)
 			mend := fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (…), or ALTER TABLE %s REPLICA IDENTITY FULL", name, name)
 			out = append(out, penstock.Finding{Code: penstock.ProblemUnseenChanges, Severity: penstock.SeverityAttention, Database: database, Table: r.table.String(), Mend: mend,
-				Message: fmt.Sprintf("table %s has no replica identity and rows of it were updated or deleted, which cannot be replicated; run: %s", r.table.String(), mend)})
+				Message: fmt.Sprintf("table %s has no replica identity and rows of it were updated or deleted, which cannot be replicated", r.table.String())})
 		}
 		return nil
 	})

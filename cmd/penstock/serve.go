@@ -1,0 +1,38 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"penstock/internal/app"
+	"penstock/internal/config"
+)
+
+func newServe(f *flags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server until it is told to stop",
+		Args:  exactly(0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := config.Load(f.config)
+			if err != nil {
+				return err
+			}
+			a, err := app.New(c.Context(), cfg, app.Options{Version: version, Logger: newLogger(c.ErrOrStderr(), cfg.Log)})
+			if err != nil {
+				return err
+			}
+			return a.Run(c.Context())
+		},
+	}
+}
+
+func newLogger(w io.Writer, c config.Log) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.Level}
+	if c.Format == config.LogJSON {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

@@ -1,0 +1,212 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"penstock"
+	"penstock/internal/config"
+	"penstock/internal/control"
+	"penstock/internal/pgwire"
+	"penstock/internal/store/sqlitestore"
+	"penstock/internal/target/duckdbtarget"
+)
+
+// Options are what a process decides beside the configuration.
+type Options struct {
+	Version string
+	Logger  *slog.Logger
+}
+
+// App is a Penstock server.
+type App struct {
+	cfg  *config.Config
+	log  *slog.Logger
+	opts Options
+
+	lock       *os.File
+	store      penstock.Store
+	sources    map[string]control.SourceEntry
+	targets    map[string]control.TargetEntry
+	warehouses map[string]*duckdbtarget.Warehouse
+	supervisor *control.Supervisor
+
+	api       net.Listener
+	socket    net.Listener
+	profiles  net.Listener // nil without debug.pprof
+	handler   http.Handler
+	endpoints map[string]*pgwire.Server // by target
+}
+
+// Names in the data folder, beside those of package duckdbtarget.
+const (
+	lockName       = "penstock.lock"
+	metadataName   = "penstock.db"
+	socketName     = "penstock.sock"
+	warehousesName = "warehouses"
+	spillName      = "spill"
+	tlsName        = "tls"
+)
+
+// New takes hold of the data folder, opens what is in it and listens. It
+// accepts nobody and replicates nothing before Run. On error it holds nothing.
+func New(ctx context.Context, cfg *config.Config, opts Options) (_ *App, err error) {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	a := &App{cfg: cfg, log: opts.Logger, opts: opts, warehouses: map[string]*duckdbtarget.Warehouse{}, endpoints: map[string]*pgwire.Server{}}
+	defer func() {
+		if err != nil {
+			a.close()
+		}
+	}()
+	debug.SetMemoryLimit(goMemory(cfg.Memory))
+	if a.lock, err = lockFolder(cfg.DataDir); err != nil {
+		return nil, err
+	}
+	// Addresses first: a taken port is the likeliest fault, and the quickest
+	// to find out.
+	if a.api, err = listen(ctx, cfg.API.Listen, "api.listen"); err != nil {
+		return nil, err
+	}
+	if cfg.PProf != "" {
+		if a.profiles, err = listen(ctx, cfg.PProf, "debug.pprof"); err != nil {
+			return nil, err
+		}
+	}
+	if a.socket, err = listenSocket(filepath.Join(cfg.DataDir, socketName)); err != nil {
+		return nil, err
+	}
+	if a.store, err = sqlitestore.Open(ctx, filepath.Join(cfg.DataDir, metadataName)); err != nil {
+		return nil, err
+	}
+	if a.sources, err = openSources(cfg, a.log); err != nil {
+		return nil, err
+	}
+	if err := a.openTargets(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.makeControl(); err != nil {
+		return nil, err
+	}
+	if err := a.makeEndpoints(); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// goMemory is the soft limit of Go's heap within the configured memory: what
+// the engine does not take, and the 128 MiB on top that promise 7 allows.
+func goMemory(memory int64) int64 { return memory - engineMemory(memory) + 64<<20 }
+
+// engineMemory is the part of the memory that the DuckDB engines share.
+func engineMemory(memory int64) int64 { return memory / 2 }
+
+// Run serves until ctx ends. It returns nil after a clean shutdown.
+func (a *App) Run(ctx context.Context) error {
+	defer a.close()
+	for _, w := range a.cfg.Warnings() {
+		a.log.Warn("configuration", "warning", w)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.supervisor.Run(ctx) })
+	g.Go(func() error { return serveHTTP(ctx, a.api, a.handler) })
+	g.Go(func() error { return serveHTTP(ctx, a.socket, a.controlHandler()) })
+	if a.profiles != nil {
+		g.Go(func() error { return serveHTTP(ctx, a.profiles, profileHandler()) })
+	}
+	ready := []any{"version", a.opts.Version, "api", "http://" + a.api.Addr().String()}
+	for target, endpoint := range a.endpoints {
+		g.Go(func() error { return endpoint.Run(ctx) })
+		ready = append(ready, "sql."+target, endpoint.Addr().String())
+	}
+	a.log.Info("penstock is ready", append(ready, "data_dir", a.cfg.DataDir)...)
+	err := g.Wait()
+	a.log.Info("penstock has stopped")
+	return err
+}
+
+// APIAddr returns the address that the RDS API listens on.
+func (a *App) APIAddr() net.Addr { return a.api.Addr() }
+
+// SQLAddr returns the address of a target's SQL endpoint, nil if it has none.
+func (a *App) SQLAddr(target string) net.Addr {
+	if e := a.endpoints[target]; e != nil {
+		return e.Addr()
+	}
+	return nil
+}
+
+// close lets go of what New took. It may be repeated.
+func (a *App) close() {
+	var errs []error
+	for _, l := range []net.Listener{a.api, a.socket, a.profiles} {
+		if l != nil {
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	for _, e := range a.endpoints {
+		errs = append(errs, e.Close())
+	}
+	for _, s := range a.sources {
+		errs = append(errs, s.Source.Close())
+	}
+	for _, w := range a.warehouses {
+		errs = append(errs, w.Close())
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	if a.lock != nil {
+		errs = append(errs, a.lock.Close())
+	}
+	a.api, a.socket, a.profiles, a.store, a.lock = nil, nil, nil, nil, nil
+	a.endpoints, a.sources, a.warehouses = nil, nil, nil
+	if err := errors.Join(errs...); err != nil {
+		a.log.Warn("closing", "error", err)
+	}
+}
+
+func listen(ctx context.Context, address, key string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, &penstock.Error{Kind: penstock.KindConflict, Op: "listen on " + address, Err: err,
+			Mend: fmt.Sprintf("free the port, or change %s in the configuration", key)}
+	}
+	return l, nil
+}
+
+// drainTime is how long requests may go on at shutdown.
+const drainTime = 5 * time.Second
+
+// serveHTTP serves until ctx ends, then lets running requests finish.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) }}
+	g := errgroup.Group{}
+	stopped, stop := context.WithCancel(ctx)
+	g.Go(func() error {
+		<-stopped.Done()
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
+		return server.Shutdown(drain)
+	})
+	err := server.Serve(l)
+	stop()
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return errors.Join(err, g.Wait())
+}

@@ -1,0 +1,102 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+
+	"penstock"
+	"penstock/internal/config"
+	"penstock/internal/control"
+	"penstock/internal/pipeline"
+	"penstock/internal/source/pgsource"
+	"penstock/internal/target/duckdbtarget"
+)
+
+// openSource makes the driver of one configured source; it does not dial.
+func openSource(s *config.Source, log *slog.Logger) (penstock.Source, error) {
+	return pgsource.New(pgsource.Config{Name: s.Name, URL: s.ConnString(), Logger: log})
+}
+
+func openSources(cfg *config.Config, log *slog.Logger) (map[string]control.SourceEntry, error) {
+	out := map[string]control.SourceEntry{}
+	for i := range cfg.Sources {
+		s := &cfg.Sources[i]
+		source, err := openSource(s, log)
+		if err != nil {
+			return nil, err
+		}
+		out[s.Name] = control.SourceEntry{Kind: string(s.Kind), Source: source}
+	}
+	return out, nil
+}
+
+// openTargets opens the warehouses, which share the engine's memory.
+func (a *App) openTargets(ctx context.Context) error {
+	a.targets = map[string]control.TargetEntry{}
+	for i := range a.cfg.Targets {
+		t := &a.cfg.Targets[i]
+		w, err := duckdbtarget.Open(ctx, duckdbtarget.Config{
+			Dir:      filepath.Join(a.cfg.DataDir, warehousesName, t.Name),
+			SpillDir: filepath.Join(a.cfg.DataDir, spillName, t.Name),
+			Memory:   engineMemory(a.cfg.Memory) / int64(len(a.cfg.Targets)),
+			Logger:   a.log.With("target", t.Name),
+		})
+		if err != nil {
+			return err
+		}
+		a.warehouses[t.Name] = w
+		a.targets[t.Name] = control.TargetEntry{ARN: a.cfg.TargetARN(t), Target: w}
+	}
+	return nil
+}
+
+// Bounds of what one stream may hold in memory.
+const (
+	minStreamMemory = 8 << 20
+	maxStreamMemory = 128 << 20
+)
+
+// runner makes what carries one stream.
+func (a *App) runner(in penstock.Integration, db penstock.DestinationDatabase) (control.Runner, error) {
+	source, kind := a.sourceOf(in.SourceARN)
+	if source == nil {
+		return nil, penstock.Errorf(penstock.KindSourceNotFound, "no source in the configuration has the ARN %s", in.SourceARN)
+	}
+	name, target := a.targetOf(in.TargetARN)
+	if target == nil {
+		return nil, penstock.Errorf(penstock.KindTargetNotFound, "no target in the configuration has the ARN %s", in.TargetARN)
+	}
+	filter, err := source.ParseFilter(in.DataFilter)
+	if err != nil {
+		return nil, err
+	}
+	return pipeline.New(pipeline.Config{
+		Source:      source,
+		Capture:     penstock.CaptureSpec{Integration: in.ID, Database: db.SourceDatabase, Filter: filter},
+		Target:      target,
+		Spec:        penstock.DatabaseSpec{Name: db.Name, Integration: in.ID, SourceARN: in.SourceARN, SourceDatabase: db.SourceDatabase},
+		Created:     db.CreatedAt,
+		Memory:      min(max(a.cfg.Memory/4, minStreamMemory), maxStreamMemory),
+		MinInterval: a.cfg.Target(name).FlushMinInterval,
+		Logger:      a.log.With("source", kind),
+	}), nil
+}
+
+func (a *App) sourceOf(arn string) (source penstock.Source, name string) {
+	for i := range a.cfg.Sources {
+		if s := &a.cfg.Sources[i]; a.cfg.SourceARN(s) == arn {
+			return a.sources[s.Name].Source, s.Name
+		}
+	}
+	return nil, ""
+}
+
+func (a *App) targetOf(arn string) (name string, target penstock.Target) {
+	for name, t := range a.targets {
+		if t.ARN == arn {
+			return name, t.Target
+		}
+	}
+	return "", nil
+}

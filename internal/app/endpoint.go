@@ -1,0 +1,76 @@
+package app
+
+import (
+	"crypto/tls"
+	"os"
+	"path/filepath"
+
+	"penstock"
+	"penstock/internal/config"
+	"penstock/internal/pgwire"
+	"penstock/internal/pgwire/redshift"
+)
+
+// makeEndpoints makes the SQL endpoints of the warehouses.
+func (a *App) makeEndpoints() error {
+	encryption, err := a.encryption()
+	if err != nil {
+		return err
+	}
+	users := make([]pgwire.User, len(a.cfg.SQL.Users))
+	for i, u := range a.cfg.SQL.Users {
+		users[i] = pgwire.User{Name: u.Name, Password: u.Password.Reveal(), Superuser: u.Superuser}
+	}
+	for _, e := range a.cfg.Endpoints() {
+		server, err := pgwire.New(pgwire.Config{
+			Listen: e.Listen, TLS: encryption, Users: users, Warehouse: a.warehouses[e.Target],
+			Views: targetViews{a, e.Target}, Logger: a.log.With("target", e.Target),
+		})
+		if err != nil {
+			return &penstock.Error{Kind: penstock.KindConflict, Op: "serve the SQL endpoint of target " + e.Target, Err: err,
+				Mend: "free the port, or change sql.listen or the target's listen in the configuration"}
+		}
+		a.endpoints[e.Target] = server
+	}
+	return nil
+}
+
+// encryption returns the TLS configuration of the SQL endpoints, nil for none.
+func (a *App) encryption() (*tls.Config, error) {
+	switch t := a.cfg.SQL.TLS; t.Mode {
+	case config.TLSAuto:
+		dir := filepath.Join(a.cfg.DataDir, tlsName)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, folderError(dir, err)
+		}
+		return pgwire.SelfSigned(dir)
+	case config.TLSFiles:
+		cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, &penstock.Error{Kind: penstock.KindInvalid, Op: "read sql.tls", Err: err, Mend: "cert and key must be PEM files that belong together"}
+		}
+		return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
+	}
+	return nil, nil
+}
+
+// targetViews shows the integrations of one target to its SQL endpoint.
+type targetViews struct {
+	app    *App
+	target string
+}
+
+func (v targetViews) Integrations() []redshift.IntegrationView {
+	var out []redshift.IntegrationView
+	for _, i := range v.app.supervisor.Snapshot() {
+		if i.Target != v.target {
+			continue
+		}
+		view := redshift.IntegrationView{Integration: i.Integration, Streams: i.Streams}
+		if s, ok := v.app.sources[i.Source]; ok {
+			view.Engine = s.Source.Engine()
+		}
+		out = append(out, view)
+	}
+	return out
+}
