@@ -41,6 +41,7 @@ func (c *conn) parse(ctx context.Context, m *pgproto3.Parse) error {
 	if err != nil {
 		return err
 	}
+	st.users++
 	c.statements[m.Name] = st
 	c.out.send(&pgproto3.ParseComplete{})
 	return nil
@@ -105,6 +106,7 @@ func (c *conn) bind(m *pgproto3.Bind) error {
 			return &penstock.SQLError{State: "22023", Message: fmt.Sprintf("unsupported format code: %d", f)}
 		}
 	}
+	st.users++
 	c.portals[m.DestinationPortal] = p
 	c.out.send(&pgproto3.BindComplete{})
 	return nil
@@ -187,19 +189,12 @@ func (c *conn) close(m *pgproto3.Close) error {
 	return nil
 }
 
-// dropStatement forgets a prepared statement and the portals made from it.
+// dropStatement forgets a prepared statement; portals made from it live on.
 func (c *conn) dropStatement(name string) {
-	st := c.statements[name]
-	if st == nil {
-		return
+	if st := c.statements[name]; st != nil {
+		delete(c.statements, name)
+		st.release(c)
 	}
-	for portal, p := range c.portals {
-		if p.st == st {
-			c.dropPortal(portal)
-		}
-	}
-	st.close(c)
-	delete(c.statements, name)
 }
 
 // sync ends what belongs together, and the skipping after an error.

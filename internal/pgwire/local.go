@@ -14,21 +14,27 @@ import (
 
 // localColumns returns the columns of what the endpoint answers itself; nil if
 // there are no rows.
-func (c *conn) localColumns(a redshift.Action) []penstock.ResultColumn {
+func (c *conn) localColumns(a redshift.Action) ([]penstock.ResultColumn, error) {
 	if a.Command != redshift.Show {
-		return nil
+		return nil, nil
 	}
-	names := []string{a.Name}
-	if a.Name == "" {
-		names = []string{"name", "setting", "description"}
-	} else if v, ok := c.settings.values[a.Name]; ok {
-		names[0] = v.name
+	names := []string{"name", "setting", "description"}
+	if a.Name != "" {
+		v, ok := c.settings.values[a.Name]
+		if !ok {
+			return nil, unknownSetting(a.Name)
+		}
+		names = []string{v.name}
 	}
 	var columns []penstock.ResultColumn
 	for _, name := range names {
 		columns = append(columns, penstock.ResultColumn{Name: name, Type: penstock.Type{Kind: penstock.TypeText}})
 	}
-	return columns
+	return columns, nil
+}
+
+func unknownSetting(name string) error {
+	return &penstock.SQLError{State: "42704", Message: fmt.Sprintf("unrecognized configuration parameter %q", name)}
 }
 
 // local does what the endpoint does itself and returns the tag to answer with,
@@ -73,7 +79,7 @@ func (c *conn) show(name string) (*penstock.Rows, error) {
 	if name != "" {
 		v, ok := c.settings.values[name]
 		if !ok {
-			return nil, &penstock.SQLError{State: "42704", Message: fmt.Sprintf("unrecognized configuration parameter %q", name)}
+			return nil, unknownSetting(name) // reset since it was prepared
 		}
 		rows.Vectors = []penstock.Vector{penstock.NewVector(text)}
 		rows.Vectors[0].AppendString(v.value)

@@ -150,10 +150,7 @@ func (c *conn) forward(ctx context.Context, p *portal, limit int) (sent int64, d
 // pull sends the engine's rows until the limit or the end.
 func (c *conn) pull(ctx context.Context, p *portal, limit int, sent *int64) (done bool, err error) {
 	for {
-		for p.rows != nil && p.at < p.rows.Len() {
-			if limit > 0 && *sent == int64(limit) {
-				return false, nil
-			}
+		for p.rows != nil && p.at < p.rows.Len() && (limit == 0 || *sent < int64(limit)) {
 			if c.out.buf, err = p.encoder.row(c.out.buf, p.rows, p.at); err != nil {
 				return false, err
 			}
@@ -163,6 +160,9 @@ func (c *conn) pull(ctx context.Context, p *portal, limit int, sent *int64) (don
 		}
 		if c.out.err != nil {
 			return false, causeGone
+		}
+		if limit > 0 && *sent == int64(limit) {
+			return false, nil // without a look at whether more follows, like PostgreSQL
 		}
 		if err := ctx.Err(); err != nil {
 			return false, err
@@ -199,19 +199,16 @@ func (p *portal) fetch(ctx context.Context) (done bool, err error) {
 // mend: they prepare the statement anew.
 var errPlanChanged = &penstock.SQLError{State: "0A000", Message: "cached plan must not change result type"}
 
-// unspool sends rows held in memory, and reports whether none are left. It
-// does not stop at the limit if the last row reached it.
+// unspool sends rows held in memory, and reports whether it could have sent
+// more than there were.
 func (c *conn) unspool(p *portal, limit int) (sent int64, done bool) {
-	for len(p.spool) > 0 {
-		if limit > 0 && sent == int64(limit) {
-			return sent, false
-		}
+	for len(p.spool) > 0 && (limit == 0 || sent < int64(limit)) {
 		n := 1 + int(binary.BigEndian.Uint32(p.spool[1:]))
 		c.out.raw(p.spool[:n])
 		p.spool = p.spool[n:]
 		sent++
 	}
-	return sent, true
+	return sent, limit == 0 || sent < int64(limit)
 }
 
 // settle frees the session for something else: what is left of a suspended
@@ -272,14 +269,13 @@ func (p *portal) closeResult(c *conn) {
 
 // complete tells the client that a statement of the engine is done.
 func (c *conn) complete(p *portal, n int64) {
-	tag := ""
-	switch p.st.kind {
-	case penstock.StatementSelect, penstock.StatementUpdate, penstock.StatementDelete:
-		tag = fmt.Sprintf("%s %d", p.st.kind, n)
-	case penstock.StatementInsert:
+	tag := p.st.source.Tag()
+	switch kind := p.st.kind; {
+	case kind == penstock.StatementInsert:
 		tag = fmt.Sprintf("INSERT 0 %d", n)
-	default:
-		tag = p.st.source.Tag()
+	case kind == penstock.StatementSelect, kind == penstock.StatementUpdate,
+		kind == penstock.StatementDelete && p.st.source.Word(0) != "TRUNCATE":
+		tag = fmt.Sprintf("%s %d", kind, n)
 	}
 	c.out.send(&pgproto3.CommandComplete{CommandTag: []byte(tag)})
 }
@@ -287,6 +283,7 @@ func (c *conn) complete(p *portal, n int64) {
 func (c *conn) dropPortal(name string) {
 	if p := c.portals[name]; p != nil {
 		p.close(c)
+		p.st.release(c)
 		delete(c.portals, name)
 	}
 }

@@ -26,6 +26,8 @@ type statement struct {
 	engine penstock.Statement
 	kind   penstock.StatementKind
 	views  bool
+
+	users int // the name that it has, and portals
 }
 
 // prepare makes a statement out of its source.
@@ -43,9 +45,9 @@ func (c *conn) prepare(ctx context.Context, source redshift.Statement, declared 
 		return nil, err
 	}
 	if st.action.Command != redshift.Engine {
-		st.columns = c.localColumns(st.action)
+		st.columns, err = c.localColumns(st.action)
 		st.describe()
-		return st, nil
+		return st, err
 	}
 	engine, views, err := c.prepareEngine(ctx, source, declared)
 	if err != nil {
@@ -146,6 +148,13 @@ func (c *conn) explain(source redshift.Statement, err error) error {
 		}
 	}
 	return err
+}
+
+// release ends one use of the statement, and with the last one the statement.
+func (s *statement) release(c *conn) {
+	if s.users--; s.users <= 0 {
+		s.close(c)
+	}
 }
 
 // close releases what the engine holds for the statement. It may be repeated.

@@ -51,7 +51,11 @@ func (c *conn) begin(ctx context.Context, a redshift.Action) error {
 		c.notice("WARNING", "25001", "there is already a transaction in progress")
 		return nil
 	case !c.tx.open:
-		if err := c.engineExec(ctx, "BEGIN"); err != nil {
+		sql := "BEGIN"
+		if a.ReadOnly {
+			sql = "BEGIN READ ONLY"
+		}
+		if err := c.engineExec(ctx, sql); err != nil {
 			return err
 		}
 	}

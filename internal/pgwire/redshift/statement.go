@@ -88,6 +88,9 @@ func (s Statement) Value(i int) string {
 	case Quoted:
 		return s.Name(i)
 	case String:
+		if s.Tokens[i].Unterminated {
+			return raw
+		}
 		if n := strings.IndexByte(raw, '\''); n >= 0 && n <= 2 {
 			return strings.ReplaceAll(strings.TrimSuffix(raw[n+1:], "'"), "''", "'")
 		}
