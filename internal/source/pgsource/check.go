@@ -52,7 +52,9 @@ func (s *Source) everything(ctx context.Context, conn *pgx.Conn) (penstock.Filte
 	rules := make([]string, len(names))
 	for i, n := range names {
 		rules[i] = "include: " + n + ".*.*"
-		if strings.ContainsFunc(n, func(r rune) bool { return !(r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z') }) {
+		if strings.ContainsFunc(n, func(r rune) bool {
+			return !(r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z')
+		}) {
 			rules[i] = `include: "` + n + `".*.*`
 		}
 	}
