@@ -1,0 +1,256 @@
+package duckdbtarget
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	duck "github.com/duckdb/duckdb-go-bindings"
+
+	"penstock"
+)
+
+// effects are what partial batches do beside rows; they are written with the
+// batch that ends them.
+type effects struct {
+	bad    map[penstock.TableID]int64
+	drop   []penstock.TableID
+	states []penstock.TableStatus
+	rows   bool
+}
+
+// Apply implements penstock.Destination. Promise 2: rows, states and position
+// in one transaction, if the stored position is prev.
+func (d *Destination) Apply(ctx context.Context, prev penstock.Position, b *penstock.Batch) error {
+	err := d.apply(ctx, prev, b)
+	if err != nil {
+		d.abandon()
+	}
+	return d.fault(err, "apply to database %q", d.db.name)
+}
+
+func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *penstock.Batch) error {
+	if err := d.usable("apply a batch"); err != nil {
+		return err
+	}
+	if len(b.Swap) > 0 && (len(b.Tables) > 0 || d.pending.rows) {
+		return penstock.Errorf(penstock.KindInternal, "apply to database %q: a batch with Swap has rows", d.db.name)
+	}
+	if !d.partial {
+		if err := d.writer.exec(ctx, "BEGIN"); err != nil {
+			return err
+		}
+		d.partial = true // there is a transaction to abandon
+		d.pending.bad = make(map[penstock.TableID]int64)
+	}
+	if err := d.fence(ctx, prev); err != nil {
+		return err
+	}
+	for i := range b.Tables {
+		bad, err := d.applyTable(ctx, &b.Tables[i])
+		if err != nil {
+			return d.fault(err, "apply to %s", b.Tables[i].Table)
+		}
+		d.pending.bad[b.Tables[i].Table.ID] += bad + b.Tables[i].BadValues
+		d.pending.rows = true
+	}
+	d.pending.drop = append(d.pending.drop, b.Drop...)
+	d.pending.states = append(d.pending.states, b.States...)
+	if b.Partial {
+		return nil
+	}
+
+	tx := d.change()
+	tx.applied = &b.Next
+	for id, bad := range d.pending.bad {
+		if bad > 0 {
+			tx.entry(id).Bad += bad
+		}
+	}
+	for _, id := range d.pending.drop {
+		tx.drop(id)
+	}
+	for _, id := range b.Swap {
+		if err := tx.swap(id); err != nil {
+			return err
+		}
+	}
+	tx.setStates(d.pending.states)
+	if err := d.write(ctx, d.writer, tx); err != nil {
+		return err
+	}
+	if err := d.writer.exec(ctx, "COMMIT"); err != nil {
+		return err
+	}
+	d.partial, d.pending = false, effects{}
+	d.accept(tx)
+	return nil
+}
+
+// fence refuses to go on if the stored position is not prev.
+func (d *Destination) fence(ctx context.Context, prev penstock.Position) error {
+	rows, err := d.writer.texts(ctx, "SELECT applied FROM "+ident(d.db.alias)+"."+metaSchema+".position")
+	if err != nil {
+		return err
+	}
+	if len(rows) != 1 || rows[0][0] != string(prev) {
+		return penstock.Errorf(penstock.KindFenced, "apply to database %q: its position is not %q but %q", d.db.name, prev, rows)
+	}
+	return nil
+}
+
+// drop removes a table with all its versions.
+func (tx *metaChange) drop(id penstock.TableID) {
+	e := tx.look(id)
+	if e == nil {
+		return
+	}
+	for _, v := range []*version{e.Readable, e.Hidden} {
+		if v != nil {
+			tx.dropTable(v)
+		}
+	}
+	tx.entries[id] = nil
+	tx.released = append(tx.released, id)
+}
+
+// swap makes the hidden version of a table the readable one. Whoever reads the
+// old one in a transaction goes on doing so; nobody sees neither or both.
+func (tx *metaChange) swap(id penstock.TableID) error {
+	e := tx.entry(id)
+	if e == nil || e.Hidden == nil || e.Join == "" {
+		return penstock.Errorf(penstock.KindInternal, "swap table %s of database %q: it has no loaded version", id, tx.d.db.name)
+	}
+	hidden := *e.Hidden
+	for other, o := range tx.all() {
+		v := o.Readable
+		if other == id || v == nil || v.Shape.Schema != hidden.Shape.Schema || v.Shape.Name != hidden.Shape.Name {
+			continue
+		}
+		o = tx.entry(other)
+		tx.dropTable(v)
+		o.Readable = nil
+		o.setState(penstock.TableResyncRequired, fmt.Sprintf("its name %s was taken by a newer table", &hidden.Shape.Table))
+	}
+	name := tx.storedTable(id, &hidden)
+	if e.Readable != nil {
+		tx.dropTable(e.Readable)
+	}
+	tx.tables = append(tx.tables, "ALTER TABLE "+tx.d.table(&hidden)+" RENAME TO "+ident(name))
+	hidden.Table = name
+	e.Readable, e.Hidden, e.Join = &hidden, nil, ""
+	e.setState(penstock.TableSynced, "")
+	return nil
+}
+
+// applyTable applies the net effect of a batch on one table.
+func (d *Destination) applyTable(ctx context.Context, tb *penstock.TableBatch) (bad int64, err error) {
+	e := d.entries[tb.Table.ID]
+	if e == nil || e.current() == nil {
+		return 0, penstock.Errorf(penstock.KindNotFound, "apply to %s of database %q: no such table", tb.Table, d.db.name)
+	}
+	v := e.current()
+	if !v.Shape.SameShape(tb.Table) {
+		return 0, penstock.Errorf(penstock.KindInternal, "apply to %s of database %q: its shape is another", tb.Table, d.db.name)
+	}
+	if tb.Truncate {
+		// DELETE and TRUNCATE are one thing to the engine.
+		if err := d.writer.exec(ctx, "DELETE FROM "+d.table(v)); err != nil {
+			return 0, err
+		}
+	}
+	// What patches build on is fetched before it is removed.
+	whole, patches := splitPatches(tb)
+	if len(patches) > 0 {
+		if bad, err = d.fetchPatches(ctx, v, tb, patches); err != nil {
+			return bad, err
+		}
+	}
+	if len(tb.Remove) > 0 {
+		if v.Shape.Identity == penstock.IdentityFull {
+			err = d.removeRows(ctx, v, tb)
+		} else {
+			err = d.removeKeys(ctx, v, tb)
+		}
+		if err != nil {
+			return bad, err
+		}
+	}
+	if len(patches) > 0 {
+		if err := d.putPatches(ctx, v); err != nil {
+			return bad, err
+		}
+	}
+	if len(whole) > 0 {
+		more, err := d.put(ctx, d.writer, v, columnsOf(tb.Rows, whole), len(whole))
+		bad += more
+		if err != nil {
+			return bad, err
+		}
+	}
+	return bad, nil
+}
+
+// removeKeys deletes the rows named by the keys in tb.Remove: the keys are
+// appended to a statement that joins with them.
+func (d *Destination) removeKeys(ctx context.Context, v *version, tb *penstock.TableBatch) error {
+	if v.Shape.Identity != penstock.IdentityKey {
+		return penstock.Errorf(penstock.KindInternal, "remove rows of a table without an identity")
+	}
+	columns := make([]source, len(v.Shape.Key))
+	names := make([]string, len(columns))
+	types := make([]penstock.Type, len(columns))
+	var where strings.Builder
+	for i, c := range v.Shape.Key {
+		columns[i] = source{vector: &tb.Rows.Vectors[c], rows: tb.Remove}
+		names[i], types[i] = fmt.Sprintf("k%d", i), v.Shape.Columns[c].Type
+		if i > 0 {
+			where.WriteString(" AND ")
+		}
+		fmt.Fprintf(&where, "t.%s = gone.%s", ident(v.Columns[c]), names[i])
+	}
+	return d.feed(ctx, "DELETE FROM "+d.table(v)+" AS t USING gone WHERE "+where.String(), "gone", names, types, columns, len(tb.Remove))
+}
+
+// feed runs a statement over rows that it finds as a table of that name.
+func (d *Destination) feed(ctx context.Context, sql, table string, names []string, types []penstock.Type, columns []source, n int) error {
+	c := d.writer
+	return c.do(ctx, func() error {
+		logical := make([]duck.LogicalType, len(types))
+		for i, t := range types {
+			logical[i] = logicalType(t)
+		}
+		defer func() {
+			for i := range logical {
+				duck.DestroyLogicalType(&logical[i])
+			}
+		}()
+		var app duck.Appender
+		defer duck.AppenderDestroy(&app)
+		if duck.AppenderCreateQuery(c.raw, sql, logical, table, names, &app) != duck.StateSuccess {
+			return appenderError(app)
+		}
+		if _, err := writeRows(app, columns, n); err != nil {
+			return err
+		}
+		if duck.AppenderClose(app) != duck.StateSuccess {
+			return appenderError(app)
+		}
+		return nil
+	})
+}
+
+// logicalType returns the engine's type for values of t. JSON is text there.
+func logicalType(t penstock.Type) duck.LogicalType {
+	if t.Kind == penstock.TypeDecimal {
+		return duck.CreateDecimalType(t.Precision, t.Scale)
+	}
+	return duck.CreateLogicalType(map[penstock.TypeKind]duck.Type{
+		penstock.TypeBool: duck.TypeBoolean, penstock.TypeInt16: duck.TypeSmallInt, penstock.TypeInt32: duck.TypeInteger,
+		penstock.TypeInt64: duck.TypeBigInt, penstock.TypeFloat32: duck.TypeFloat, penstock.TypeFloat64: duck.TypeDouble,
+		penstock.TypeText: duck.TypeVarchar, penstock.TypeBytes: duck.TypeBlob, penstock.TypeDate: duck.TypeDate,
+		penstock.TypeTime: duck.TypeTime, penstock.TypeTimeTZ: duck.TypeTimeTZ, penstock.TypeTimestamp: duck.TypeTimestamp,
+		penstock.TypeTimestampTZ: duck.TypeTimestampTZ, penstock.TypeInterval: duck.TypeInterval, penstock.TypeUUID: duck.TypeUUID,
+		penstock.TypeJSON: duck.TypeVarchar,
+	}[t.Kind])
+}

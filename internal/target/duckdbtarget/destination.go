@@ -1,0 +1,400 @@
+package duckdbtarget
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+
+	"penstock"
+)
+
+var _ penstock.Destination = (*Destination)(nil)
+
+// Destination is a database of a Warehouse, open for writing by one stream.
+type Destination struct {
+	w    *Warehouse
+	inst *instance
+	db   *database
+
+	// writer is the connection of everything but Append. A partial batch
+	// leaves a transaction open on it; what must be durable meanwhile goes
+	// through a connection of its own.
+	writer  *conn
+	partial bool
+	pending effects // of the partial batches in that transaction
+
+	mu      sync.Mutex // guards what follows, which Append shares
+	closed  bool
+	applied penstock.Position
+	entries map[penstock.TableID]*entry // replaced, never changed in place
+	loading map[penstock.TableID]*load
+	idle    []*conn // for Append
+}
+
+// load counts what a load has appended; it is written down with Loaded.
+type load struct{ bad, rows int64 }
+
+// recover reads what the database remembers, takes it over if it belongs to
+// nobody, and undoes unfinished loads.
+func (d *Destination) recover(ctx context.Context, spec penstock.DatabaseSpec) error {
+	d.loading = make(map[penstock.TableID]*load)
+	if err := d.read(ctx); err != nil {
+		return err
+	}
+	tx := d.change()
+	adopt := d.db.spec != spec
+	if adopt {
+		tx.forget("the database was taken over by another integration")
+	}
+	for id, e := range d.entries {
+		if e.Hidden != nil && e.Join == "" {
+			e := tx.entry(id)
+			tx.dropTable(e.Hidden)
+			e.Hidden = nil
+			e.setState(penstock.TableResyncRequired, "its load was interrupted")
+		}
+	}
+	err := d.commit(ctx, d.writer, tx, func() error {
+		if !adopt {
+			return nil
+		}
+		return setIntegration(ctx, d.writer, d.db.alias, spec.Integration)
+	})
+	if err != nil {
+		return d.fault(err, "open database %q", spec.Name)
+	}
+	d.db.spec = spec
+	return nil
+}
+
+// read fills d from the database.
+func (d *Destination) read(ctx context.Context) error {
+	meta := ident(d.db.alias) + "." + metaSchema
+	pos, err := d.writer.texts(ctx, "SELECT applied FROM "+meta+".position")
+	if err != nil {
+		return err
+	}
+	if len(pos) != 1 {
+		return penstock.Errorf(penstock.KindInternal, "database %q has %d positions", d.db.name, len(pos))
+	}
+	rows, err := d.writer.texts(ctx, "SELECT id, entry FROM "+meta+".tables")
+	if err != nil {
+		return err
+	}
+	d.applied, d.entries = penstock.Position(pos[0][0]), make(map[penstock.TableID]*entry, len(rows))
+	for _, r := range rows {
+		e, err := decodeEntry(r[1])
+		if err != nil {
+			return err
+		}
+		d.entries[penstock.TableID(r[0])] = e
+	}
+	return nil
+}
+
+// fault is the package's fault with this database's file.
+func (d *Destination) fault(err error, op string, args ...any) error {
+	return fault(err, d.db.path, op, args...)
+}
+
+// usable returns an error once the destination is closed.
+func (d *Destination) usable(op string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return penstock.Errorf(penstock.KindFenced, "%s on database %q: it is closed", op, d.db.name)
+	}
+	return nil
+}
+
+// State implements penstock.Destination. The numbers of rows are the engine's
+// own, which for a table with deleted rows are a little too large.
+func (d *Destination) State(ctx context.Context) (penstock.DestinationState, error) {
+	if err := d.usable("read the state"); err != nil {
+		return penstock.DestinationState{}, err
+	}
+	c, err := d.connection()
+	if err != nil {
+		return penstock.DestinationState{}, d.fault(err, "read the state of database %q", d.db.name)
+	}
+	defer d.release(c)
+	sizes, err := c.texts(ctx, "SELECT schema_name, table_name, estimated_size::VARCHAR FROM duckdb_tables() WHERE database_name = ?", d.db.alias)
+	if err != nil {
+		return penstock.DestinationState{}, d.fault(err, "read the state of database %q", d.db.name)
+	}
+	rows := make(map[[2]string]int64, len(sizes))
+	for _, s := range sizes {
+		rows[[2]string{s[0], s[1]}], _ = strconv.ParseInt(s[2], 10, 64)
+	}
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	st := penstock.DestinationState{Applied: d.applied}
+	for id, e := range d.entries {
+		s := penstock.TableStatus{Table: e.Known.Table, State: e.State, Reason: e.Reason, Changed: e.Changed,
+			Readable: e.Readable != nil, Rows: -1, Bytes: -1, Join: e.Join, BadValues: e.Bad}
+		if v := e.current(); v != nil {
+			s.Table = v.Shape.Table
+		}
+		if l := d.loading[id]; l != nil {
+			s.BadValues += l.bad
+		}
+		if v := e.Readable; v != nil {
+			if n, ok := rows[[2]string{v.Schema, v.Table}]; ok {
+				s.Rows = n
+			}
+		}
+		st.Tables = append(st.Tables, s)
+	}
+	slices.SortFunc(st.Tables, func(a, b penstock.TableStatus) int {
+		return cmp.Or(cmp.Compare(a.Table.Schema, b.Table.Schema), cmp.Compare(a.Table.Name, b.Table.Name),
+			cmp.Compare(a.Table.ID, b.Table.ID))
+	})
+	return st, nil
+}
+
+// SetStates implements penstock.Destination.
+func (d *Destination) SetStates(ctx context.Context, states []penstock.TableStatus) error {
+	if err := d.usable("set states"); err != nil {
+		return err
+	}
+	tx := d.change()
+	tx.setStates(states)
+	return d.fault(d.apart(ctx, tx), "set table states of database %q", d.db.name)
+}
+
+// Forget implements penstock.Destination.
+func (d *Destination) Forget(ctx context.Context) error {
+	if err := d.usable("forget the position"); err != nil {
+		return err
+	}
+	d.abandon()
+	tx := d.change()
+	tx.forget("the history that it followed is lost")
+	return d.fault(d.apart(ctx, tx), "forget the position of database %q", d.db.name)
+}
+
+// Close implements penstock.Destination.
+func (d *Destination) Close() error {
+	d.w.mu.Lock()
+	defer d.w.mu.Unlock()
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		return nil
+	}
+	d.closed = true
+	idle := d.idle
+	d.idle = nil
+	d.mu.Unlock()
+
+	d.writer.abort()
+	for _, c := range idle {
+		c.close()
+	}
+	if d.db.open == d {
+		d.db.open = nil
+	}
+	return nil
+}
+
+// connection returns a connection of its own, for release.
+func (d *Destination) connection() (*conn, error) {
+	d.mu.Lock()
+	if n := len(d.idle); n > 0 {
+		c := d.idle[n-1]
+		d.idle = d.idle[:n-1]
+		d.mu.Unlock()
+		return c, nil
+	}
+	d.mu.Unlock()
+	return d.inst.connect()
+}
+
+// maxIdle bounds the connections kept for the next Append.
+const maxIdle = 4
+
+func (d *Destination) release(c *conn) {
+	d.mu.Lock()
+	if keep := !d.closed && len(d.idle) < maxIdle; keep {
+		d.idle = append(d.idle, c)
+		d.mu.Unlock()
+		return
+	}
+	d.mu.Unlock()
+	c.close()
+}
+
+// abandon undoes partial batches.
+func (d *Destination) abandon() {
+	if d.partial {
+		d.writer.rollback()
+	}
+	d.partial, d.pending = false, effects{}
+}
+
+// apart commits changes of metadata beside a partial batch that may be open.
+func (d *Destination) apart(ctx context.Context, tx *metaChange) error {
+	if !d.partial {
+		return d.commit(ctx, d.writer, tx, nil)
+	}
+	c, err := d.connection()
+	if err != nil {
+		return err
+	}
+	defer d.release(c)
+	return d.commit(ctx, c, tx, nil)
+}
+
+// metaChange collects changes of metadata, which become visible in d when
+// they are committed.
+type metaChange struct {
+	d        *Destination
+	applied  *penstock.Position
+	entries  map[penstock.TableID]*entry // changed; nil: removed
+	tables   []string                    // statements that make, drop, rename tables
+	released []penstock.TableID          // loads that are over
+}
+
+func (d *Destination) change() *metaChange {
+	return &metaChange{d: d, entries: make(map[penstock.TableID]*entry)}
+}
+
+// look returns the entry of a table as this change sees it, not to be changed.
+func (tx *metaChange) look(id penstock.TableID) *entry {
+	if e, ok := tx.entries[id]; ok {
+		return e
+	}
+	return tx.d.entries[id]
+}
+
+// entry returns the entry of a table to be changed, nil if there is none.
+func (tx *metaChange) entry(id penstock.TableID) *entry {
+	e, ok := tx.entries[id]
+	if !ok {
+		if e = tx.d.entries[id]; e != nil {
+			e = e.clone()
+			tx.entries[id] = e
+		}
+	}
+	return e
+}
+
+// all returns the entries as this change sees them.
+func (tx *metaChange) all() map[penstock.TableID]*entry {
+	all := maps.Clone(tx.d.entries)
+	for id, e := range tx.entries {
+		if e == nil {
+			delete(all, id)
+		} else {
+			all[id] = e
+		}
+	}
+	return all
+}
+
+func (tx *metaChange) dropTable(v *version) {
+	tx.tables = append(tx.tables, "DROP TABLE "+tx.d.table(v))
+}
+
+func (tx *metaChange) setStates(states []penstock.TableStatus) {
+	for i := range states {
+		s := &states[i]
+		e := tx.entry(s.Table.ID)
+		if e == nil {
+			e = &entry{Known: storedShape{s.Table}}
+			tx.entries[s.Table.ID] = e
+		}
+		e.setState(s.State, s.Reason)
+		e.Bad += s.BadValues
+	}
+}
+
+func (tx *metaChange) forget(reason string) {
+	none := penstock.Position("")
+	tx.applied = &none
+	for id := range tx.all() {
+		e := tx.entry(id)
+		if e.Hidden != nil {
+			tx.dropTable(e.Hidden)
+			tx.released = append(tx.released, id)
+		}
+		e.Hidden, e.Join = nil, ""
+		e.setState(penstock.TableResyncRequired, reason)
+	}
+}
+
+// table returns the quoted name of a version.
+func (d *Destination) table(v *version) string {
+	return ident(d.db.alias) + "." + ident(v.Schema) + "." + ident(v.Table)
+}
+
+// commit writes a change in one transaction, together with what more does.
+func (d *Destination) commit(ctx context.Context, c *conn, tx *metaChange, more func() error) error {
+	if tx.empty() && more == nil {
+		return nil
+	}
+	if err := c.exec(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	err := d.write(ctx, c, tx)
+	if err == nil && more != nil {
+		err = more()
+	}
+	if err == nil {
+		err = c.exec(ctx, "COMMIT")
+	}
+	if err != nil {
+		c.rollback()
+		return err
+	}
+	d.accept(tx)
+	return nil
+}
+
+func (tx *metaChange) empty() bool {
+	return tx.applied == nil && len(tx.entries) == 0 && len(tx.tables) == 0
+}
+
+// write writes a change inside a transaction.
+func (d *Destination) write(ctx context.Context, c *conn, tx *metaChange) error {
+	meta := ident(d.db.alias) + "." + metaSchema
+	if err := c.execAll(ctx, tx.tables...); err != nil {
+		return err
+	}
+	for id, e := range tx.entries {
+		var err error
+		switch known := d.entries[id] != nil; {
+		case e == nil && known:
+			err = c.exec(ctx, "DELETE FROM "+meta+".tables WHERE id = ?", string(id))
+		case e == nil:
+		case known:
+			err = c.exec(ctx, "UPDATE "+meta+".tables SET entry = ? WHERE id = ?", e.encode(), string(id))
+		default:
+			err = c.exec(ctx, "INSERT INTO "+meta+".tables VALUES (?, ?)", string(id), e.encode())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if tx.applied != nil {
+		return c.exec(ctx, "UPDATE "+meta+".position SET applied = ?", string(*tx.applied))
+	}
+	return nil
+}
+
+// accept makes a committed change visible in d.
+func (d *Destination) accept(tx *metaChange) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.entries = tx.all()
+	if tx.applied != nil {
+		d.applied = *tx.applied
+	}
+	for _, id := range tx.released {
+		delete(d.loading, id)
+	}
+}

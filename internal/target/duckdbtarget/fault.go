@@ -1,0 +1,87 @@
+package duckdbtarget
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"penstock"
+)
+
+// engineError is an error as the engine words it: "Binder Error: …".
+type engineError struct {
+	class string // what stands before the colon: "Binder"
+	text  string // the rest
+}
+
+func newEngineError(text string) *engineError {
+	for _, sep := range []string{" Error: ", " exception: "} {
+		if class, rest, ok := strings.Cut(text, sep); ok && len(class) < 40 && !strings.ContainsAny(class, "\n:\"'") {
+			return &engineError{class, rest}
+		}
+	}
+	return &engineError{"", text}
+}
+
+func (e *engineError) Error() string {
+	if e.class == "" {
+		return e.text
+	}
+	return e.class + " Error: " + e.text
+}
+
+func (e *engineError) interrupted() bool { return e.class == "INTERRUPT" }
+
+// fatal reports whether the engine refuses to go on until it is opened anew.
+func (e *engineError) fatal() bool {
+	return e.class == "FATAL" || e.class == "INTERNAL" || strings.Contains(e.text, "database has been invalidated")
+}
+
+func (e *engineError) outOfMemory() bool {
+	return e.class == "Out of Memory" || strings.Contains(e.text, "Out of Memory Error") ||
+		strings.Contains(e.text, "failed to allocate") || strings.Contains(e.text, "max_temp_directory_size")
+}
+
+func (e *engineError) diskFull() bool {
+	return strings.Contains(e.text, "No space left on device") || strings.Contains(e.text, "Disk quota exceeded")
+}
+
+func (e *engineError) locked() bool {
+	return strings.Contains(e.text, "Could not set lock on file") || strings.Contains(e.text, "Conflicting lock is held")
+}
+
+// fault makes a *penstock.Error of an error of the engine: what was attempted
+// on what, classified by what the caller can do about it. path is the file or
+// folder that would be full.
+func fault(err error, path, op string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	var pe *penstock.Error
+	if errors.As(err, &pe) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	f := &penstock.Error{Kind: penstock.KindInternal, Op: fmt.Sprintf(op, args...), Err: err}
+	if errors.Is(err, errConnClosed) {
+		f.Kind = penstock.KindUnreachable
+		return f
+	}
+	var ee *engineError
+	if !errors.As(err, &ee) {
+		return f
+	}
+	switch {
+	case ee.diskFull():
+		f.Kind, f.Message, f.Mend = penstock.KindFull, "the disk that holds "+path+" is full", "free space on the disk of "+path
+	case ee.outOfMemory():
+		f.Kind, f.Message = penstock.KindFull, "the warehouse's memory is exhausted"
+		f.Mend = "a smaller batch may pass; else give the warehouse more memory"
+	case ee.locked():
+		f.Kind, f.Message = penstock.KindConflict, path+" is in use by another process"
+		f.Mend = "stop the process named in the message"
+	case ee.fatal():
+		f.Kind, f.Message = penstock.KindUnreachable, "the engine stopped and is opened anew with the next call"
+	}
+	return f
+}

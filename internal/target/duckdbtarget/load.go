@@ -1,0 +1,203 @@
+package duckdbtarget
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+
+	"penstock"
+)
+
+// Ensure implements penstock.Destination.
+func (d *Destination) Ensure(ctx context.Context, t *penstock.Table) error {
+	if err := d.usable("begin a load"); err != nil {
+		return err
+	}
+	tx := d.change()
+	e := tx.entry(t.ID)
+	if e == nil {
+		e = &entry{}
+		tx.entries[t.ID] = e
+	}
+	if e.Hidden != nil {
+		tx.dropTable(e.Hidden)
+	}
+	e.Loads++
+	e.Known = storedShape{*t}
+	e.Hidden = &version{
+		Shape:   storedShape{*t},
+		Schema:  tx.storedSchema(t.Schema),
+		Table:   fmt.Sprintf("%s%x_%d", hiddenPrefix, string(t.ID), e.Loads),
+		Columns: storedColumns(t),
+	}
+	e.Join, e.Bad = "", 0
+	e.setState(penstock.TableResyncInitiated, "")
+	tx.tables = append(tx.tables, "CREATE SCHEMA IF NOT EXISTS "+ident(d.db.alias)+"."+ident(e.Hidden.Schema), d.createTable(e.Hidden))
+	if err := d.apart(ctx, tx); err != nil {
+		return d.fault(err, "begin the load of %s into database %q", t, d.db.name)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.loading[t.ID] = &load{}
+	return nil
+}
+
+// createTable returns the statement that makes the table of a version. It has
+// no key and no constraint: the source has checked them, and the engine would
+// pay for each.
+func (d *Destination) createTable(v *version) string {
+	var b strings.Builder
+	b.WriteString("CREATE TABLE " + d.table(v) + " (")
+	for i, c := range v.Shape.Columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(ident(v.Columns[i]) + " " + sqlType(c.Type))
+	}
+	b.WriteString(")")
+	return b.String()
+}
+
+// engineSchemas are schemas that the engine or this package has a use for.
+var engineSchemas = map[string]bool{metaSchema: true, "information_schema": true, "pg_catalog": true}
+
+// storedSchema returns the name under which a schema of the source is stored.
+func (tx *metaChange) storedSchema(schema string) string {
+	taken := maps.Clone(engineSchemas)
+	for _, e := range tx.all() {
+		for _, v := range []*version{e.Readable, e.Hidden} {
+			switch {
+			case v == nil:
+			case v.Shape.Schema == schema:
+				return v.Schema
+			default:
+				taken[fold(v.Schema)] = true
+			}
+		}
+	}
+	return freeName(schema, taken)
+}
+
+// storedTable returns the name that the hidden version of a table takes once
+// it is swapped in. Its own readable version does not stand in the way.
+func (tx *metaChange) storedTable(id penstock.TableID, hidden *version) string {
+	taken := make(map[string]bool)
+	for other, e := range tx.all() {
+		v := e.Readable
+		if v == nil || v.Schema != hidden.Schema {
+			continue
+		}
+		if other != id {
+			taken[fold(v.Table)] = true
+		} else if v.Shape.Schema == hidden.Shape.Schema && v.Shape.Name == hidden.Shape.Name {
+			return v.Table
+		}
+	}
+	name := hidden.Shape.Name
+	if strings.HasPrefix(fold(name), hiddenPrefix) {
+		taken[fold(name)] = true
+	}
+	return freeName(name, taken)
+}
+
+// storedColumns returns the names under which the columns of a table are
+// stored. Where rows are found by the engine's row number, no column may have
+// its name.
+func storedColumns(t *penstock.Table) []string {
+	taken := make(map[string]bool)
+	if t.Identity == penstock.IdentityFull {
+		taken["rowid"] = true
+	}
+	names := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		names[i] = freeName(c.Name, taken)
+		taken[fold(names[i])] = true
+	}
+	return names
+}
+
+// Append implements penstock.Destination.
+func (d *Destination) Append(ctx context.Context, id penstock.TableID, rows *penstock.Rows, bad int64) error {
+	d.mu.Lock()
+	e, l := d.entries[id], d.loading[id]
+	closed := d.closed
+	d.mu.Unlock()
+	switch {
+	case closed:
+		return penstock.Errorf(penstock.KindFenced, "append to table %s of database %q: it is closed", id, d.db.name)
+	case e == nil || e.Hidden == nil || l == nil:
+		return penstock.Errorf(penstock.KindNotFound, "append to table %s of database %q: it is not being loaded", id, d.db.name)
+	}
+	more, err := d.append(ctx, e.Hidden, rows)
+	if err != nil {
+		return d.fault(err, "append to %s of database %q", &e.Hidden.Shape.Table, d.db.name)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l.bad += bad + more
+	l.rows += int64(rows.Len())
+	return nil
+}
+
+func (d *Destination) append(ctx context.Context, v *version, rows *penstock.Rows) (bad int64, err error) {
+	if len(rows.Vectors) != len(v.Columns) {
+		return 0, penstock.Errorf(penstock.KindInternal, "rows of %d columns for a table of %d", len(rows.Vectors), len(v.Columns))
+	}
+	c, err := d.connection()
+	if err != nil {
+		return 0, err
+	}
+	defer d.release(c)
+	if err := c.exec(ctx, "BEGIN"); err != nil {
+		return 0, err
+	}
+	if bad, err = d.put(ctx, c, v, columnsOf(rows, nil), rows.Len()); err == nil {
+		err = c.exec(ctx, "COMMIT")
+	}
+	if err != nil {
+		c.rollback()
+	}
+	return bad, err
+}
+
+// columnsOf returns the sources of all columns of rows, of those rows that are
+// given, or of all.
+func columnsOf(rows *penstock.Rows, these []int32) []source {
+	columns := make([]source, len(rows.Vectors))
+	for i := range columns {
+		columns[i] = source{vector: &rows.Vectors[i], rows: these}
+	}
+	return columns
+}
+
+// put appends n rows to a version, inside a transaction on c.
+func (d *Destination) put(ctx context.Context, c *conn, v *version, columns []source, n int) (bad int64, err error) {
+	err = c.do(ctx, func() error {
+		bad, err = appendRows(c, d.db.alias, v.Schema, v.Table, columns, n)
+		return err
+	})
+	return bad, err
+}
+
+// Loaded implements penstock.Destination.
+func (d *Destination) Loaded(ctx context.Context, id penstock.TableID, s penstock.Snapshot) error {
+	if err := d.usable("finish a load"); err != nil {
+		return err
+	}
+	tx := d.change()
+	e := tx.entry(id)
+	d.mu.Lock()
+	l := d.loading[id]
+	d.mu.Unlock()
+	if e == nil || e.Hidden == nil || l == nil {
+		return penstock.Errorf(penstock.KindNotFound, "finish the load of table %s of database %q: it is not being loaded", id, d.db.name)
+	}
+	if s == "" {
+		return penstock.Errorf(penstock.KindInvalid, "finish the load of table %s of database %q: no snapshot given", id, d.db.name)
+	}
+	e.Join = s
+	e.Bad += l.bad
+	tx.released = append(tx.released, id)
+	return d.fault(d.apart(ctx, tx), "finish the load of table %s of database %q", id, d.db.name)
+}

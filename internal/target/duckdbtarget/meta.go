@@ -1,0 +1,207 @@
+package duckdbtarget
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"penstock"
+)
+
+// metaSchema is the schema of a destination database in which it remembers
+// what it is. Its tables are:
+//
+//	meta(key, value)     format, and the DatabaseSpec
+//	position(applied)    one row: the position
+//	tables(id, entry)    one row per table; entry is JSON, see entry
+const metaSchema = "_penstock"
+
+// metaFormat is the version of that layout. A file with a later one is refused.
+const metaFormat = 1
+
+// hiddenPrefix begins the names of tables that are being loaded.
+const hiddenPrefix = "_penstock_load_"
+
+// initialize makes the metadata of a new destination database.
+func initialize(ctx context.Context, c *conn, alias string, spec penstock.DatabaseSpec) error {
+	schema := ident(alias) + "." + metaSchema
+	if err := c.execAll(ctx,
+		"BEGIN",
+		"CREATE SCHEMA "+schema,
+		"CREATE TABLE "+schema+".meta (key VARCHAR, value VARCHAR)",
+		"CREATE TABLE "+schema+".position (applied VARCHAR)",
+		"CREATE TABLE "+schema+".tables (id VARCHAR, entry VARCHAR)",
+		"INSERT INTO "+schema+".position VALUES ('')",
+		"CREATE SCHEMA IF NOT EXISTS "+ident(alias)+".public",
+	); err != nil {
+		c.rollback()
+		return err
+	}
+	err := c.exec(ctx, "INSERT INTO "+schema+".meta VALUES ('format', ?), ('name', ?), ('integration', ?), ('source_arn', ?), ('source_database', ?)",
+		fmt.Sprint(metaFormat), spec.Name, string(spec.Integration), spec.SourceARN, spec.SourceDatabase)
+	if err == nil {
+		err = c.exec(ctx, "COMMIT")
+	}
+	if err != nil {
+		c.rollback()
+	}
+	return err
+}
+
+// readSpec returns what a database says that it is; nil if it says nothing.
+func readSpec(ctx context.Context, c *conn, alias string) (*penstock.DatabaseSpec, error) {
+	tables, err := c.texts(ctx, "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? AND table_name = 'meta'", alias, metaSchema)
+	if err != nil || len(tables) == 0 {
+		return nil, err
+	}
+	rows, err := c.texts(ctx, "SELECT key, value FROM "+ident(alias)+"."+metaSchema+".meta")
+	if err != nil {
+		return nil, err
+	}
+	values := make(map[string]string)
+	for _, r := range rows {
+		values[r[0]] = r[1]
+	}
+	if values["format"] != fmt.Sprint(metaFormat) {
+		return nil, &penstock.Error{Kind: penstock.KindSetting, Op: "open database " + values["name"],
+			Message: fmt.Sprintf("its format is %q, and this version knows format %d", values["format"], metaFormat),
+			Mend:    "use the version of Penstock that wrote it, or a later one"}
+	}
+	return &penstock.DatabaseSpec{Name: values["name"], Integration: penstock.IntegrationID(values["integration"]),
+		SourceARN: values["source_arn"], SourceDatabase: values["source_database"]}, nil
+}
+
+// setIntegration records to whom a database belongs, "" for nobody.
+func setIntegration(ctx context.Context, c *conn, alias string, id penstock.IntegrationID) error {
+	return c.exec(ctx, "UPDATE "+ident(alias)+"."+metaSchema+".meta SET value = ? WHERE key = 'integration'", string(id))
+}
+
+// entry is what a destination remembers of one table, and how it is stored.
+type entry struct {
+	State   penstock.TableState `json:"state"`
+	Reason  string              `json:"reason,omitempty"`
+	Changed time.Time           `json:"changed"`
+	Bad     int64               `json:"bad_values,omitempty"`
+	Join    penstock.Snapshot   `json:"join,omitempty"`
+
+	Known    storedShape `json:"known"` // the shape as last told
+	Readable *version    `json:"readable,omitempty"`
+	Hidden   *version    `json:"hidden,omitempty"`
+	Loads    int         `json:"loads,omitempty"` // hidden versions ever made
+}
+
+// version is a version of a table: a real table of the engine.
+type version struct {
+	Shape   storedShape `json:"shape"`
+	Schema  string      `json:"schema"` // as stored
+	Table   string      `json:"table"`
+	Columns []string    `json:"columns"`
+}
+
+// current returns the version that rows go to, nil if there is none.
+func (e *entry) current() *version {
+	if e.Hidden != nil {
+		return e.Hidden
+	}
+	return e.Readable
+}
+
+func (e *entry) setState(s penstock.TableState, reason string) {
+	if e.State != s || e.Reason != reason {
+		e.Changed = time.Now().UTC().Truncate(time.Microsecond)
+	}
+	e.State, e.Reason = s, reason
+}
+
+// clone returns a copy to be changed; versions are never changed in place.
+func (e *entry) clone() *entry {
+	c := *e
+	return &c
+}
+
+func (e *entry) encode() string {
+	b, err := json.Marshal(e)
+	if err != nil {
+		panic("duckdbtarget: " + err.Error()) // strings and numbers only
+	}
+	return string(b)
+}
+
+func decodeEntry(text string) (*entry, error) {
+	e := &entry{}
+	if err := json.Unmarshal([]byte(text), e); err != nil {
+		return nil, penstock.Errorf(penstock.KindInternal, "read a table's metadata: %w", err)
+	}
+	return e, nil
+}
+
+// storedShape is a penstock.Table in the form in which it is written to disk,
+// which the code's own names and numbers do not change.
+type storedShape struct{ penstock.Table }
+
+type diskShape struct {
+	ID       penstock.TableID `json:"id"`
+	Schema   string           `json:"schema"`
+	Name     string           `json:"name"`
+	Identity string           `json:"identity"`
+	Key      []int            `json:"key,omitempty"`
+	Columns  []diskColumn     `json:"columns"`
+}
+
+type diskColumn struct {
+	ID         penstock.ColumnID `json:"id"`
+	Name       string            `json:"name"`
+	Type       string            `json:"type"`
+	SourceType string            `json:"source_type,omitempty"`
+	NotNull    bool              `json:"not_null,omitempty"`
+}
+
+var identityNames = map[penstock.Identity]string{
+	penstock.IdentityNone: "none", penstock.IdentityKey: "key", penstock.IdentityFull: "full",
+}
+
+func (s storedShape) MarshalJSON() ([]byte, error) {
+	d := diskShape{ID: s.ID, Schema: s.Schema, Name: s.Name, Identity: identityNames[s.Identity], Key: s.Key}
+	for _, c := range s.Columns {
+		d.Columns = append(d.Columns, diskColumn{c.ID, c.Name, c.Type.String(), c.SourceType, c.NotNull})
+	}
+	return json.Marshal(d)
+}
+
+func (s *storedShape) UnmarshalJSON(b []byte) error {
+	var d diskShape
+	if err := json.Unmarshal(b, &d); err != nil {
+		return err
+	}
+	s.Table = penstock.Table{ID: d.ID, Schema: d.Schema, Name: d.Name, Key: d.Key}
+	for id, name := range identityNames {
+		if name == d.Identity {
+			s.Identity = id
+		}
+	}
+	for _, c := range d.Columns {
+		t, err := parseType(c.Type)
+		if err != nil {
+			return err
+		}
+		s.Columns = append(s.Columns, penstock.Column{ID: c.ID, Name: c.Name, Type: t, SourceType: c.SourceType, NotNull: c.NotNull})
+	}
+	return nil
+}
+
+// parseType is the reverse of penstock.Type.String.
+func parseType(text string) (penstock.Type, error) {
+	if strings.HasPrefix(text, "decimal(") {
+		t := penstock.Type{Kind: penstock.TypeDecimal}
+		_, err := fmt.Sscanf(text, "decimal(%d,%d)", &t.Precision, &t.Scale)
+		return t, err
+	}
+	for k := penstock.TypeBool; k <= penstock.TypeJSON; k++ {
+		if t := (penstock.Type{Kind: k}); t.String() == text && k != penstock.TypeDecimal {
+			return t, nil
+		}
+	}
+	return penstock.Type{}, fmt.Errorf("no type %q", text)
+}

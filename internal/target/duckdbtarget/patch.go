@@ -1,0 +1,110 @@
+package duckdbtarget
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"penstock"
+)
+
+// patchTable is the temporary table in which patched rows wait, complete,
+// between the removal of what they build on and their own arrival.
+const patchTable = "temp.main._penstock_patch"
+
+// splitPatches tells the rows to put that are whole from those that have
+// unchanged values; the latter as indices into tb.Put.
+func splitPatches(tb *penstock.TableBatch) (whole []int32, patches []int) {
+	if tb.Base == nil {
+		return tb.Put, nil
+	}
+	for i, r := range tb.Put {
+		if tb.Base[i] < 0 {
+			whole = append(whole, r)
+		} else {
+			patches = append(patches, i)
+		}
+	}
+	return whole, patches
+}
+
+// fetchPatches fills in the unchanged values of patches from the stored rows
+// that they build on, and leaves the rows in patchTable. The engine does it,
+// so that values of any size pass through its memory limit, not ours.
+func (d *Destination) fetchPatches(ctx context.Context, v *version, tb *penstock.TableBatch, patches []int) (bad int64, err error) {
+	if v.Shape.Identity != penstock.IdentityKey {
+		return 0, penstock.Errorf(penstock.KindInternal, "unchanged values in a table without a key")
+	}
+	put, base := make([]int32, len(patches)), make([]int32, len(patches))
+	for i, p := range patches {
+		put[i], base[i] = tb.Put[p], tb.Base[p]
+	}
+
+	// Staged are the new values, which of them are unchanged, and the key of
+	// the row that has those.
+	var columns []source
+	var names, declared []string
+	var types []penstock.Type
+	stage := func(name string, t penstock.Type, s source) {
+		columns, names, types = append(columns, s), append(names, name), append(types, t)
+		declared = append(declared, name+" "+sqlType(t))
+	}
+	var selected, where []string
+	for c, col := range v.Shape.Columns {
+		vec := &tb.Rows.Vectors[c]
+		value := fmt.Sprintf("c%d", c)
+		stage(value, col.Type, source{vector: vec, rows: put})
+		if vec.Unchanged() > 0 {
+			mask := fmt.Sprintf("m%d", c)
+			stage(mask, penstock.Type{Kind: penstock.TypeBool}, source{vector: vec, rows: put, mask: true})
+			selected = append(selected, fmt.Sprintf("CASE WHEN s.%s THEN t.%s ELSE s.%s END AS %s", mask, ident(v.Columns[c]), value, value))
+		} else {
+			selected = append(selected, "s."+value)
+		}
+	}
+	for i, c := range v.Shape.Key {
+		name := fmt.Sprintf("k%d", i)
+		stage(name, v.Shape.Columns[c].Type, source{vector: &tb.Rows.Vectors[c], rows: base})
+		where = append(where, fmt.Sprintf("t.%s = s.%s", ident(v.Columns[c]), name))
+	}
+
+	const staged = "_penstock_stage"
+	if err := d.writer.exec(ctx, "CREATE OR REPLACE TEMP TABLE "+staged+" ("+strings.Join(declared, ", ")+")"); err != nil {
+		return 0, err
+	}
+	if bad, err = d.stage(ctx, staged, columns, len(patches)); err != nil {
+		return bad, err
+	}
+	if err := d.writer.execAll(ctx,
+		"CREATE OR REPLACE TEMP TABLE _penstock_patch AS SELECT "+strings.Join(selected, ", ")+
+			" FROM temp.main."+staged+" AS s JOIN "+d.table(v)+" AS t ON "+strings.Join(where, " AND "),
+		"DROP TABLE temp.main."+staged,
+	); err != nil {
+		return bad, err
+	}
+	n, err := d.writer.texts(ctx, "SELECT count(*)::VARCHAR FROM "+patchTable)
+	if err != nil {
+		return bad, err
+	}
+	if n[0][0] != fmt.Sprint(len(patches)) {
+		return bad, penstock.Errorf(penstock.KindStale, "apply to %s of database %q: of the %d rows that updates build on %s are there",
+			tb.Table, d.db.name, len(patches), n[0][0])
+	}
+	return bad, nil
+}
+
+// putPatches adds the rows that fetchPatches left.
+func (d *Destination) putPatches(ctx context.Context, v *version) error {
+	return d.writer.execAll(ctx,
+		"INSERT INTO "+d.table(v)+" SELECT * FROM "+patchTable,
+		"DROP TABLE "+patchTable)
+}
+
+// stage appends rows to a temporary table of the writer.
+func (d *Destination) stage(ctx context.Context, table string, columns []source, n int) (bad int64, err error) {
+	err = d.writer.do(ctx, func() error {
+		bad, err = appendRows(d.writer, "temp", "main", table, columns, n)
+		return err
+	})
+	return bad, err
+}

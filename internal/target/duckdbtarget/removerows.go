@@ -1,0 +1,48 @@
+package duckdbtarget
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"penstock"
+)
+
+// removeRows removes, for each row in tb.Remove, exactly one of the stored
+// rows that equal it in every column.
+func (d *Destination) removeRows(ctx context.Context, v *version, tb *penstock.TableBatch) error {
+	const staged = "_penstock_gone"
+	var declared, grouped, same []string
+	for c, col := range v.Shape.Columns {
+		name := fmt.Sprintf("c%d", c)
+		declared = append(declared, name+" "+sqlType(col.Type))
+		grouped = append(grouped, name)
+		same = append(same, fmt.Sprintf("t.%s IS NOT DISTINCT FROM g.%s", ident(v.Columns[c]), name))
+		if k := col.Type.Kind; k == penstock.TypeFloat32 || k == penstock.TypeFloat64 || k == penstock.TypeInterval {
+			// To the engine -0 equals 0 and a month equals 30 days; as text
+			// they differ.
+			grouped = append(grouped, name+"::VARCHAR")
+			same = append(same, fmt.Sprintf("t.%s::VARCHAR IS NOT DISTINCT FROM g.%s::VARCHAR", ident(v.Columns[c]), name))
+		}
+	}
+	if err := d.writer.exec(ctx, "CREATE OR REPLACE TEMP TABLE "+staged+" ("+strings.Join(declared, ", ")+")"); err != nil {
+		return err
+	}
+	if _, err := d.stage(ctx, staged, columnsOf(tb.Rows, tb.Remove), len(tb.Remove)); err != nil {
+		return err
+	}
+	values := make([]string, len(v.Columns))
+	for c := range values {
+		values[c] = fmt.Sprintf("any_value(c%d) AS c%d", c, c)
+	}
+	// g: each distinct row to remove, and how often. The stored rows that
+	// equal it are numbered, and that many of them go.
+	return d.writer.execAll(ctx,
+		"DELETE FROM "+d.table(v)+" WHERE rowid IN (SELECT row FROM ("+
+			"SELECT t.rowid AS row, g.often, row_number() OVER (PARTITION BY g.id) AS nth"+
+			" FROM (SELECT "+strings.Join(values, ", ")+", count(*) AS often, row_number() OVER () AS id FROM temp.main."+staged+
+			" GROUP BY "+strings.Join(grouped, ", ")+") AS g"+
+			" JOIN "+d.table(v)+" AS t ON "+strings.Join(same, " AND ")+
+			") WHERE nth <= often)",
+		"DROP TABLE temp.main."+staged)
+}

@@ -1,0 +1,241 @@
+package duckdbtarget
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	duck "github.com/duckdb/duckdb-go-bindings"
+
+	"penstock"
+)
+
+var _ penstock.Statement = (*Statement)(nil)
+
+// Statement is a compiled statement of a Session.
+type Statement struct {
+	session *Session
+	verdict verdict
+
+	raw     duck.PreparedStatement
+	handle  *handle
+	params  []param
+	columns []penstock.ResultColumn
+	results []resultType
+	rows    bool // it returns rows, not a count
+}
+
+// compile prepares the statement; the caller holds the connection.
+func (st *Statement) compile(sql string) error {
+	if err := st.prepare(sql); err != nil {
+		return err
+	}
+	if err := st.check(); err != nil {
+		st.destroy()
+		return err
+	}
+	st.rows = st.verdict.query || hasReturning(sql)
+	if !st.rows {
+		return st.describeParams()
+	}
+	cast := st.describe()
+	if !cast {
+		return st.describeParams()
+	}
+	if st.verdict.kind != penstock.StatementSelect {
+		st.destroy()
+		return &penstock.SQLError{State: "0A000", Message: "a result of this type is not available here", Hint: "cast it to VARCHAR"}
+	}
+	// The types that nobody outside knows become text inside the engine.
+	expressions := make([]string, len(st.results))
+	for i, r := range st.results {
+		expressions[i] = fmt.Sprintf("#%d", i+1)
+		if r.cast != "" {
+			expressions[i] = fmt.Sprintf("CAST(#%d AS %s)", i+1, r.cast)
+		}
+	}
+	st.destroy()
+	if err := st.prepare("SELECT " + strings.Join(expressions, ", ") + " FROM (\n" + trimEnd(sql) + "\n)"); err != nil {
+		return err
+	}
+	return st.describeParams()
+}
+
+func (st *Statement) prepare(sql string) error {
+	c := st.session.conn
+	if duck.Prepare(c.raw, sql, &st.raw) != duck.StateSuccess {
+		err := newEngineError(duck.PrepareError(st.raw))
+		duck.DestroyPrepare(&st.raw)
+		return err
+	}
+	st.handle = c.add(func() { duck.DestroyPrepare(&st.raw) })
+	return nil
+}
+
+func (st *Statement) destroy() {
+	if st.handle != nil {
+		st.session.conn.drop(st.handle)
+		st.handle = nil
+	}
+}
+
+// check compares what the engine takes the statement for with what the police
+// took it for.
+func (st *Statement) check() error {
+	is := duck.PreparedStatementType(st.raw)
+	allowed := false
+	switch st.verdict.kind {
+	case penstock.StatementSelect:
+		allowed = is == duck.StatementTypeSelect
+	case penstock.StatementInsert:
+		allowed = is == duck.StatementTypeInsert
+	case penstock.StatementUpdate:
+		allowed = is == duck.StatementTypeUpdate
+	case penstock.StatementDelete:
+		allowed = is == duck.StatementTypeDelete
+	case penstock.StatementDDL:
+		allowed = is == duck.StatementTypeCreate || is == duck.StatementTypeDrop || is == duck.StatementTypeAlter
+	case penstock.StatementOther: // EXPLAIN, or a statement that begins with WITH
+		kinds := map[duck.StatementType]penstock.StatementKind{
+			duck.StatementTypeExplain: penstock.StatementOther, duck.StatementTypeInsert: penstock.StatementInsert,
+			duck.StatementTypeUpdate: penstock.StatementUpdate, duck.StatementTypeDelete: penstock.StatementDelete,
+		}
+		st.verdict.kind, allowed = kinds[is]
+		if is == duck.StatementTypeExplain {
+			st.rows = true
+		}
+	}
+	if !allowed {
+		return refusal("this statement is not available here")
+	}
+	return nil
+}
+
+// describe fills in the columns and reports whether any must be cast.
+func (st *Statement) describe() (cast bool) {
+	n := duck.PreparedStatementColumnCount(st.raw)
+	st.columns, st.results = make([]penstock.ResultColumn, n), make([]resultType, n)
+	for i := range n {
+		t := duck.PreparedStatementColumnLogicalType(st.raw, i)
+		r := resultTypeOf(duck.PreparedStatementColumnName(st.raw, i), t)
+		duck.DestroyLogicalType(&t)
+		st.results[i], st.columns[i] = r, r.column
+		cast = cast || r.cast != ""
+	}
+	return cast
+}
+
+// Kind implements penstock.Statement.
+func (st *Statement) Kind() penstock.StatementKind { return st.verdict.kind }
+
+// Columns implements penstock.Statement.
+func (st *Statement) Columns() []penstock.ResultColumn { return st.columns }
+
+// Query implements penstock.Statement.
+func (st *Statement) Query(ctx context.Context, args []*string) (penstock.Result, error) {
+	s := st.session
+	if err := s.endResult(); err != nil {
+		return nil, err
+	}
+	if len(args) != len(st.params) {
+		return nil, &penstock.SQLError{State: "08P01", Message: fmt.Sprintf("the statement has %d parameters, but %d were given", len(st.params), len(args))}
+	}
+	values, err := st.values(ctx, args)
+	if err != nil {
+		return nil, err
+	}
+	defer destroyValues(values)
+
+	r := &Result{statement: st, own: !s.explicit}
+	if r.own {
+		if err := s.begin(ctx, st.verdict.query); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.do(ctx, func() error { return st.execute(r, values) }); err != nil {
+		if r.own {
+			s.conn.rollback()
+		}
+		return nil, err
+	}
+	s.result = r
+	return r, nil
+}
+
+// execute runs the statement; the caller holds the connection.
+func (st *Statement) execute(r *Result, values []duck.Value) error {
+	if st.handle == nil {
+		return &penstock.SQLError{State: "26000", Message: "the statement is closed"}
+	}
+	for i, v := range values {
+		if duck.BindValue(st.raw, duck.IdxT(i+1), v) != duck.StateSuccess {
+			return newEngineError(duck.PrepareError(st.raw))
+		}
+	}
+	run := duck.ExecutePrepared
+	if st.rows && st.verdict.query {
+		run = duck.ExecutePreparedStreaming
+	}
+	if run(st.raw, &r.raw) != duck.StateSuccess {
+		err := newEngineError(duck.ResultError(&r.raw))
+		duck.DestroyResult(&r.raw)
+		return err
+	}
+	if !st.rows {
+		r.affected, r.done = int64(duck.RowsChanged(&r.raw)), true
+		duck.DestroyResult(&r.raw)
+		return nil
+	}
+	if err := st.sameColumns(&r.raw); err != nil {
+		duck.DestroyResult(&r.raw)
+		return err
+	}
+	r.handle = st.session.conn.add(func() { duck.DestroyResult(&r.raw) })
+	return nil
+}
+
+// sameColumns makes sure that the result is of the types that the statement
+// was described with: a table may have changed since.
+func (st *Statement) sameColumns(res *duck.Result) error {
+	same := int(duck.ColumnCount(res)) == len(st.results)
+	for i := 0; same && i < len(st.results); i++ {
+		t := duck.ColumnLogicalType(res, duck.IdxT(i))
+		now := resultTypeOf("", t)
+		duck.DestroyLogicalType(&t)
+		was := st.results[i]
+		same = now.engine == was.engine && now.width == was.width && now.cast == "" && now.column.Type.Scale == was.column.Type.Scale
+	}
+	if !same {
+		return &penstock.SQLError{State: "0A000", Message: "cached plan must not change result type", Hint: "prepare the statement again"}
+	}
+	return nil
+}
+
+// Close implements penstock.Statement.
+func (st *Statement) Close() error {
+	if r := st.session.result; r != nil && r.statement == st {
+		r.Close()
+	}
+	st.session.conn.mu.Lock()
+	defer st.session.conn.mu.Unlock()
+	st.destroy()
+	return nil
+}
+
+// hasReturning reports whether a statement has a RETURNING clause.
+func hasReturning(sql string) bool {
+	depth := 0
+	for i := 0; i < len(sql); {
+		t := next(sql, i)
+		switch s := sql[t.start:t.end]; {
+		case s == "(":
+			depth++
+		case s == ")":
+			depth--
+		case depth == 0 && t.kind == tokenWord && fold(s) == "returning":
+			return true
+		}
+		i = t.end
+	}
+	return false
+}
