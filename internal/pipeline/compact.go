@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	"hash/maphash"
+	"slices"
 
 	"penstock"
 )
@@ -13,7 +14,10 @@ type compactor struct {
 	seed    maphash.Seed
 	slots   []int32 // open addressing: index into entries, plus one
 	entries []entry
-	next    []int32 // IdentityFull: links the puts of equal rows
+	// IdentityFull only:
+	all  []int   // every column
+	next []int32 // links the puts of equal rows
+	gone []bool  // rows that are not to be put
 }
 
 // entry is what becomes of the rows with one identity. Numbers are rows of the
@@ -49,8 +53,9 @@ func (c *compactor) compact(tc *penstock.TableChanges) penstock.TableBatch {
 	case penstock.IdentityFull:
 		c.byRow(tc, &b)
 	default:
-		for i := range tc.Ops {
-			b.Put = append(b.Put, int32(i))
+		b.Put = make([]int32, len(tc.Ops))
+		for i := range b.Put {
+			b.Put[i] = int32(i)
 		}
 	}
 	return b
@@ -79,22 +84,31 @@ func (c *compactor) byKey(tc *penstock.TableChanges, b *penstock.TableBatch) {
 			e.put, e.base = -1, -1
 		}
 	}
-	bases := false
+	removes, puts, bases := 0, 0, false
+	for i := range c.entries {
+		e := &c.entries[i]
+		if e.remove >= 0 {
+			removes++
+		}
+		if e.put >= 0 {
+			puts++
+			bases = bases || e.base >= 0
+		}
+	}
+	b.Remove, b.Put = make([]int32, 0, removes), make([]int32, 0, puts)
+	if bases {
+		b.Base = make([]int32, 0, puts)
+	}
 	for i := range c.entries {
 		e := &c.entries[i]
 		if e.remove >= 0 {
 			b.Remove = append(b.Remove, e.remove)
 		}
-		if e.put >= 0 {
-			b.Put = append(b.Put, e.put)
-			bases = bases || e.base >= 0
+		if e.put < 0 {
+			continue
 		}
-	}
-	if !bases {
-		return
-	}
-	for i := range c.entries {
-		if e := &c.entries[i]; e.put >= 0 {
+		b.Put = append(b.Put, e.put)
+		if bases {
 			b.Base = append(b.Base, e.base)
 		}
 	}
@@ -107,8 +121,6 @@ func (c *compactor) update(tc *penstock.TableChanges, old, row int32) {
 	e, found := c.findOrAdd(rows, key, old)
 	if !found {
 		e.remove, e.base = old, old
-	} else if e.put < 0 && e.base < 0 {
-		e.base = e.remove
 	}
 	before, base := e.put, e.base
 	if old != row && !sameKey(rows, key, old, row) {
@@ -128,31 +140,37 @@ func (c *compactor) update(tc *penstock.TableChanges, old, row int32) {
 // byRow compacts a table whose rows are told apart by nothing but all their
 // values, so that equal rows are interchangeable.
 func (c *compactor) byRow(tc *penstock.TableChanges, b *penstock.TableBatch) {
-	all := make([]int, len(tc.Table.Columns))
-	for i := range all {
-		all[i] = i
+	n := len(tc.Ops)
+	c.reset(n)
+	c.all = c.all[:0]
+	for i := range tc.Table.Columns {
+		c.all = append(c.all, i)
 	}
-	c.reset(len(tc.Ops))
-	c.next = append(c.next[:0], make([]int32, len(tc.Ops))...)
-	gone := make([]bool, len(tc.Ops))
+	c.next = slices.Grow(c.next[:0], n)[:n]
+	c.gone = slices.Grow(c.gone[:0], n)[:n]
+	clear(c.gone)
+	puts := 0
 	for i, op := range tc.Ops {
 		row := int32(i)
-		e := c.find(&tc.Rows, all, row)
+		e := c.find(&tc.Rows, c.all, row)
 		switch op {
 		case penstock.OpInsert, penstock.OpUpdate:
 			c.next[i], e.put = e.put, row
+			puts++
 		case penstock.OpDelete, penstock.OpOld:
-			gone[i] = true
+			c.gone[i] = true
 			if e.put >= 0 { // an equal row came with this batch: it takes that one's place
-				gone[e.put] = true
+				c.gone[e.put] = true
+				puts--
 				e.put = c.next[e.put]
 			} else {
 				b.Remove = append(b.Remove, row)
 			}
 		}
 	}
+	b.Put = make([]int32, 0, puts)
 	for i := range tc.Ops {
-		if !gone[i] {
+		if !c.gone[i] {
 			b.Put = append(b.Put, int32(i))
 		}
 	}
