@@ -72,7 +72,7 @@ func TestStatementTimeout(t *testing.T) {
 // TestClientGone: a statement whose client has left is ended.
 func TestClientGone(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setup(t, func(c *Config) { c.DrainTimeout = time.Hour }) // which would be waited for
 	slow := &fakeAnswer{columns: numbers(0).columns, block: make(chan struct{})}
 	b.w.on("SELECT slow", slow)
 	w := b.login(t)
@@ -80,7 +80,7 @@ func TestClientGone(t *testing.T) {
 	<-slow.block
 	_ = w.Conn.(*net.TCPConn).SetLinger(0)
 	_ = w.Close()
-	b.stop() // would wait for the statement otherwise
+	b.stop()
 	if b.w.sessions != 0 {
 		t.Errorf("%d sessions left", b.w.sessions)
 	}

@@ -78,16 +78,12 @@ func (c *conn) serve(ctx context.Context) {
 		}
 	}()
 	defer func() { _ = c.net.Close() }()
+	defer c.closeSession()
 
 	if err := c.login(ctx); err != nil {
 		if !errors.Is(err, errDone) {
 			c.log.Warn("login failed", "remote", c.remote, "error", err)
 		}
-		return
-	}
-	defer c.closeSession()
-	if !c.readAhead() {
-		_ = c.refuse(causeShutdown)
 		return
 	}
 	var pump errgroup.Group
@@ -122,14 +118,14 @@ func (c *conn) login(ctx context.Context) error {
 	if err := c.authenticate(); err != nil {
 		return err
 	}
-	if err := c.open(ctx); err != nil {
-		return err
+	if !c.readAhead() {
+		return c.refuse(causeShutdown)
 	}
-	c.in.SetMaxBodyLen(c.server.cfg.MaxMessage)
-	return c.net.SetDeadline(time.Time{})
+	return c.open(ctx)
 }
 
-// readAhead begins to read ahead, unless the server shuts down already.
+// readAhead makes ready for reading ahead and lifts the limits of the login,
+// unless the server shuts down already.
 func (c *conn) readAhead() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -137,6 +133,8 @@ func (c *conn) readAhead() bool {
 		return false
 	}
 	c.ahead = newInbound(flushAt)
+	c.in.SetMaxBodyLen(c.server.cfg.MaxMessage)
+	_ = c.net.SetDeadline(time.Time{})
 	return true
 }
 
@@ -167,6 +165,9 @@ func (c *conn) isDraining() bool {
 }
 
 func (c *conn) closeSession() {
+	if c.session == nil {
+		return
+	}
 	c.closePortals()
 	for name := range c.statements {
 		c.dropStatement(name)

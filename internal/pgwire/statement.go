@@ -97,8 +97,7 @@ func (c *conn) prepareEngine(ctx context.Context, source redshift.Statement, dec
 	ctx = c.running.begin(ctx, c.session, c.settings.statementTimeout)
 	engine, err := func() (penstock.Statement, error) {
 		for _, name := range rewritten.Views {
-			columns, rows := redshift.Fill(name, c.server.cfg.Views, c.superuser)
-			if err := c.session.Materialize(ctx, name, columns, rows); err != nil {
+			if err := c.fill(ctx, name); err != nil {
 				return nil, err
 			}
 		}
@@ -121,6 +120,20 @@ func (c *conn) prepareEngine(ctx context.Context, source redshift.Statement, dec
 		return nil, nil, c.explain(source, err)
 	}
 	return engine, rewritten.Views, nil
+}
+
+// fill makes a system view of that name queryable in the session.
+func (c *conn) fill(ctx context.Context, view string) error {
+	if !redshift.NeedsDatabases(view) {
+		columns, rows := redshift.Fill(view, c.server.cfg.Views, c.superuser)
+		return c.session.Materialize(ctx, view, columns, rows)
+	}
+	names, err := c.server.cfg.Warehouse.Databases(ctx)
+	if err != nil {
+		return err
+	}
+	columns, rows := redshift.FillDatabases(names)
+	return c.session.Materialize(ctx, view, columns, rows)
 }
 
 // casts returns the types to cast parameters to: those that the client
@@ -170,8 +183,9 @@ func (s *statement) close(c *conn) {
 func rowDescription(st *statement, formats []int16) *pgproto3.RowDescription {
 	fields := make([]pgproto3.FieldDescription, len(st.columns))
 	for i, t := range st.types {
+		name := redshift.ColumnName(st.source, st.columns[i].Name)
 		fields[i] = pgproto3.FieldDescription{
-			Name: []byte(text(st.columns[i].Name)), DataTypeOID: t.oid, DataTypeSize: t.size,
+			Name: []byte(text(name)), DataTypeOID: t.oid, DataTypeSize: t.size,
 			TypeModifier: t.typmod, Format: formats[i],
 		}
 	}

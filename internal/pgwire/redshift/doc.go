@@ -12,6 +12,7 @@
 //   - command.go    Classify: who answers a statement, the engine or the endpoint
 //   - rewrite.go    Rewrite: functions and names that the engine has otherwise
 //   - views.go      Views: SVV_INTEGRATION and SVV_INTEGRATION_TABLE_STATE
+//   - catalog.go    pg_database, and the names of result columns
 //   - readable.go   Explain: why a table that should be there is not
 //
 // Redshift pads the character columns of its views with blanks; here they are

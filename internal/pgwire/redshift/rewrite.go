@@ -1,6 +1,8 @@
 package redshift
 
 import (
+	"encoding/hex"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +41,7 @@ func Rewrite(st Statement, env Environment) Rewritten {
 		r.path(p)
 	}
 	r.operators()
+	r.binaryLiterals()
 	r.casts()
 	return Rewritten{SQL: r.text(), Views: r.views}
 }
@@ -102,6 +105,9 @@ func (r *rewriter) path(p path) {
 	if len(p.parts) == 1 || len(p.parts) == 2 && qualifier == "pg_catalog" {
 		r.function(p, name)
 	}
+	if _, done := r.with[p.first]; !done && len(p.parts) == 2 && qualifier == "pg_catalog" && r.st.Raw(p.last+1) == "(" {
+		r.replace(p.first, p.last-1, "") // where the engine has the function is its own affair
+	}
 }
 
 // function replaces what the session knows better than the engine by its
@@ -124,12 +130,11 @@ func (r *rewriter) function(p path, name string) {
 		if !parens && r.named(p.first) {
 			return
 		}
-	case "pg_get_userbyid":
-		// Everything belongs to one owner; the argument is looked at only so
-		// that it stays an argument.
-		if r.st.Raw(p.last+1) == "(" {
-			r.replace(p.first, p.last+1, "coalesce("+quoteLiteral(r.env.User)+",''||")
-		}
+	case "pg_get_userbyid": // everything belongs to one owner
+		r.constant(p, r.env.User)
+		return
+	case "pg_encoding_to_char":
+		r.constant(p, "UTF8")
 		return
 	default:
 		return
@@ -146,15 +151,26 @@ func (r *rewriter) function(p path, name string) {
 	r.replace(p.first, last, value)
 }
 
+// constant makes a call answer the same whatever its argument, which is looked
+// at only so that it stays one.
+func (r *rewriter) constant(p path, value string) {
+	if r.st.Raw(p.last+1) == "(" {
+		r.replace(p.first, p.last+1, "coalesce("+quoteLiteral(value)+",''||")
+	}
+}
+
 // named reports whether the name at token i is an alias or is being defined.
 func (r *rewriter) named(i int) bool {
 	return r.st.Word(i-1) == "AS" || r.st.Kind(i+1) == Dot
 }
 
-// operators unwraps OPERATOR(pg_catalog.~), and drops COLLATE
-// pg_catalog.default, which psql writes and which mean what is the default.
+// operators unwraps OPERATOR(pg_catalog.~), drops COLLATE pg_catalog.default,
+// and takes pg_catalog away from types after ::, all of which psql writes.
 func (r *rewriter) operators() {
 	for i := range r.st.Tokens {
+		if r.st.Raw(i) == "::" && r.st.Word(i+1) == "PG_CATALOG" && r.st.Kind(i+2) == Dot {
+			r.replace(i+1, i+2, "")
+		}
 		switch r.st.Word(i) {
 		case "OPERATOR":
 			if r.st.Raw(i+1) == "(" && r.st.Word(i+2) == "PG_CATALOG" && r.st.Kind(i+3) == Dot &&
@@ -168,6 +184,30 @@ func (r *rewriter) operators() {
 				r.replace(i, i+1, "")
 			}
 		}
+	}
+}
+
+// binaryLiterals respells '\x00ff'::bytea, which the engine would read as one
+// byte and two letters. Without the cast nobody knows that it is no text.
+func (r *rewriter) binaryLiterals() {
+	for i := range r.st.Tokens {
+		raw := r.st.Raw(i)
+		if r.st.Kind(i) != String || !strings.HasPrefix(raw, `'\x`) || r.st.Tokens[i].Unterminated {
+			continue
+		}
+		typ := ""
+		if r.st.Raw(i+1) == "::" || r.st.Word(i+1) == "AS" && r.st.Raw(i-1) == "(" {
+			typ = r.st.Name(i + 2)
+		}
+		b, err := hex.DecodeString(raw[3 : len(raw)-1])
+		if err != nil || typ != "bytea" && typ != "varbyte" {
+			continue
+		}
+		out := []byte{'\''}
+		for _, x := range b {
+			out = fmt.Appendf(out, `\x%02x`, x)
+		}
+		r.with[i] = string(append(out, '\''))
 	}
 }
 

@@ -13,6 +13,14 @@ type rowWriter struct {
 	col  int
 }
 
+func newRowWriter(columns []penstock.ResultColumn) *rowWriter {
+	w := &rowWriter{rows: &penstock.Rows{}}
+	for _, c := range columns {
+		w.rows.Vectors = append(w.rows.Vectors, penstock.NewVector(c.Type))
+	}
+	return w
+}
+
 func (w *rowWriter) next() *penstock.Vector {
 	v := &w.rows.Vectors[w.col]
 	w.col = (w.col + 1) % len(w.rows.Vectors)

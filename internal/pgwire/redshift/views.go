@@ -30,6 +30,7 @@ type systemView struct {
 }
 
 var systemViews = map[string]*systemView{
+	pgDatabase: pgDatabaseView,
 	"svv_integration": {
 		columns: []penstock.ResultColumn{
 			text("integration_id"), text("target_database"), text("source"), text("state"),
@@ -68,10 +69,7 @@ func text(name string) penstock.ResultColumn { return column(name, penstock.Type
 // is not known is NULL. Only superusers see rows, as in Redshift.
 func Fill(name string, views Views, superuser bool) ([]penstock.ResultColumn, *penstock.Rows) {
 	v := systemViews[name]
-	w := &rowWriter{rows: &penstock.Rows{}}
-	for _, c := range v.columns {
-		w.rows.Vectors = append(w.rows.Vectors, penstock.NewVector(c.Type))
-	}
+	w := newRowWriter(v.columns)
 	if superuser && views != nil {
 		v.fill(w, views.Integrations())
 	}
