@@ -44,6 +44,10 @@ type Table struct {
 	Columns  []Column
 	Identity Identity
 	Key      []int // indices into Columns; set if and only if Identity is IdentityKey
+	// Parts names what the table is made of, where rows can come and go with a
+	// part without being in the stream: for PostgreSQL the partitions of a
+	// partitioned table. A table whose Parts changed has to be loaded again.
+	Parts string
 }
 
 // String returns schema.table, unquoted, for messages.
@@ -57,7 +61,7 @@ func (t *Table) SameShape(u *Table) bool {
 
 // Equal reports whether t and u agree in everything.
 func (t *Table) Equal(u *Table) bool {
-	return t.ID == u.ID && t.Schema == u.Schema && t.Name == u.Name && t.SameShape(u)
+	return t.ID == u.ID && t.Schema == u.Schema && t.Name == u.Name && t.Parts == u.Parts && t.SameShape(u)
 }
 
 // TableState is a table's state in Amazon Redshift's words

@@ -324,3 +324,65 @@ func cmpErr(errs ...error) error {
 	}
 	return nil
 }
+
+// TestPartitions carries a partitioned table as one, whatever happens to its
+// partitions.
+func TestPartitions(t *testing.T) {
+	b := setup(t,
+		`CREATE TABLE event (id int, day date, what text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day)`,
+		`CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM ('2024-01-01') TO ('2024-02-01')`,
+		`CREATE TABLE event_2 (what text, day date NOT NULL, id int NOT NULL, gone int)`, `ALTER TABLE event_2 DROP COLUMN gone`,
+		`ALTER TABLE event ATTACH PARTITION event_2 FOR VALUES FROM ('2024-02-01') TO ('2024-03-01')`,
+		`INSERT INTO event SELECT i, date '2024-01-01' + i % 60, 'loaded' FROM generate_series(1, 500) i`)
+	b.settle(t, "public.event")
+	b.db.Exec(t,
+		`INSERT INTO event SELECT i, date '2024-01-01' + i % 60, 'streamed' FROM generate_series(1001, 1100) i`,
+		`UPDATE event SET what = 'moved', day = day + 31 WHERE id < 10`,
+		`DELETE FROM event WHERE id % 9 = 0`,
+		`INSERT INTO event_2 (id, day, what) VALUES (5000, '2024-02-02', 'into the partition')`)
+	b.settle(t, "public.event")
+	b.db.Exec(t,
+		`CREATE TABLE event_3 (id int, day date, what text, PRIMARY KEY (id, day))`,
+		`INSERT INTO event_3 SELECT i, date '2024-03-01', 'attached' FROM generate_series(1, 50) i`,
+		`ALTER TABLE event ATTACH PARTITION event_3 FOR VALUES FROM ('2024-03-01') TO ('2024-04-01')`)
+	b.settle(t, "public.event")
+	b.db.Exec(t, `TRUNCATE event_1`)
+	b.settle(t, "public.event")
+	b.db.Exec(t, `ALTER TABLE event DETACH PARTITION event_2`, `INSERT INTO event_2 (id, day, what) VALUES (6000, '2024-02-02', 'alone')`)
+	b.settle(t, "public.event")
+}
+
+// TestOpenWriter adds a table that an open transaction has written to before the
+// table was published.
+func TestOpenWriter(t *testing.T) {
+	b := setup(t, `CREATE TABLE one (id int PRIMARY KEY)`)
+	b.settle(t, "public.one")
+	conn := b.db.Conn(t)
+	tx, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `CREATE TABLE late (id int PRIMARY KEY); INSERT INTO one VALUES (1)`); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if tx, err = conn.Begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `INSERT INTO late SELECT generate_series(1, 10)`); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the table to be published", func() bool {
+		var n int
+		if err := b.db.Conn(t).QueryRow(t.Context(), `SELECT count(*) FROM pg_publication_tables WHERE tablename = 'late'`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n > 0
+	})
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.settle(t, "public.one", "public.late")
+}

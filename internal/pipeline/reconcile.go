@@ -152,7 +152,7 @@ func decide(st *penstock.TableStatus, table *penstock.Table) decision {
 // sameAsLoaded reports whether rows of the table fit what was loaded, under
 // the name it has now. That a column may be null changes nothing.
 func sameAsLoaded(a, b *penstock.Table) bool {
-	return a.Schema == b.Schema && a.Name == b.Name && a.Identity == b.Identity && slices.Equal(a.Key, b.Key) &&
+	return a.Schema == b.Schema && a.Name == b.Name && a.Parts == b.Parts && a.Identity == b.Identity && slices.Equal(a.Key, b.Key) &&
 		slices.EqualFunc(a.Columns, b.Columns, func(x, y penstock.Column) bool {
 			x.NotNull, y.NotNull = false, false
 			return x == y

@@ -31,7 +31,9 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistenc
        COALESCE((SELECT (i.indkey::int2[])[0:i.indnkeyatts-1] FROM pg_index i
                  WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate
                    AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END
-                 LIMIT 1), '{}')
+                 LIMIT 1), '{}'),
+       COALESCE((SELECT string_agg(t.relid::oid || '/' || pg_relation_filenode(t.relid), ' ' ORDER BY t.relid::oid)
+                 FROM pg_partition_tree(c.oid) t WHERE c.relkind = 'p' AND t.isleaf AND t.relid <> c.oid), '')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND NOT c.relispartition AND c.relpersistence <> 't'
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
@@ -55,7 +57,7 @@ func relations(ctx context.Context, conn *pgx.Conn, types *typeCache, keep func(
 	for rows.Next() {
 		var r relation
 		var key []int16
-		if err := rows.Scan(&r.oid, &r.table.Schema, &r.table.Name, &r.kind, &r.logged, &r.identity, &r.owned, &r.readable, &key); err != nil {
+		if err := rows.Scan(&r.oid, &r.table.Schema, &r.table.Name, &r.kind, &r.logged, &r.identity, &r.owned, &r.readable, &key, &r.table.Parts); err != nil {
 			return nil, err
 		}
 		if keep(r.table.Schema, r.table.Name) {

@@ -54,7 +54,7 @@ func binaryFloat32(v *penstock.Vector, b []byte) bool {
 	if len(b) != 4 {
 		return false
 	}
-	v.AppendFloat32(math.Float32frombits(binary.BigEndian.Uint32(b)))
+	appendFloat32(v, math.Float32frombits(binary.BigEndian.Uint32(b)))
 	return true
 }
 
@@ -62,7 +62,7 @@ func binaryFloat64(v *penstock.Vector, b []byte) bool {
 	if len(b) != 8 {
 		return false
 	}
-	v.AppendFloat64(math.Float64frombits(binary.BigEndian.Uint64(b)))
+	appendFloat64(v, math.Float64frombits(binary.BigEndian.Uint64(b)))
 	return true
 }
 

@@ -86,7 +86,7 @@ func textFloat32(v *penstock.Vector, b []byte) bool {
 	if err != nil {
 		return false
 	}
-	v.AppendFloat32(float32(f))
+	appendFloat32(v, float32(f))
 	return true
 }
 
@@ -95,8 +95,25 @@ func textFloat64(v *penstock.Vector, b []byte) bool {
 	if err != nil {
 		return false
 	}
-	v.AppendFloat64(f)
+	appendFloat64(v, f)
 	return true
+}
+
+// appendFloat32 adds f. All NaNs become the one of PostgreSQL, so that rows
+// which differ in nothing else are equal in the vectors' own form.
+func appendFloat32(v *penstock.Vector, f float32) {
+	if f != f {
+		f = math.Float32frombits(0x7fc00000)
+	}
+	v.AppendFloat32(f)
+}
+
+// appendFloat64 adds f as appendFloat32 does.
+func appendFloat64(v *penstock.Vector, f float64) {
+	if f != f {
+		f = math.Float64frombits(0x7ff8 << 48)
+	}
+	v.AppendFloat64(f)
 }
 
 func textBytea(v *penstock.Vector, b []byte) bool {

@@ -173,24 +173,24 @@ func (p piece) chunks(ranges bool) []penstock.Chunk {
 // on one of the tables has ended. A change made before its table was published
 // is not in the stream; once its transaction has ended, it is in the snapshot.
 func awaitWriters(ctx context.Context, conn *pgx.Conn, oids []uint32) error {
-	const writers = `SELECT DISTINCT pid::text || ' ' || virtualtransaction FROM pg_locks
-		WHERE locktype = 'relation' AND relation = ANY($1) AND granted AND pid <> pg_backend_pid()
+	const holder = `COALESCE('pid ' || pid, 'a prepared transaction') || '/' || virtualtransaction`
+	const writers = `SELECT DISTINCT ` + holder + ` FROM pg_locks
+		WHERE locktype = 'relation' AND relation = ANY($1) AND granted AND pid IS DISTINCT FROM pg_backend_pid()
 		  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 		  AND mode NOT IN ('AccessShareLock', 'RowShareLock')`
 	waiting, err := collect[string](ctx, conn, writers, oids)
 	deadline := time.Now().Add(writerPatience)
 	for wait := 5 * time.Millisecond; err == nil && len(waiting) > 0; wait = min(2*wait, 500*time.Millisecond) {
 		if time.Now().After(deadline) {
-			pid, _, _ := strings.Cut(waiting[0], " ")
-			return penstock.Errorf(penstock.KindUnreachable, "the load waits for a transaction that has been writing to its tables for more than %s (pid %s)", writerPatience, pid)
+			who, _, _ := strings.Cut(waiting[0], "/")
+			return penstock.Errorf(penstock.KindUnreachable, "the load waits for a transaction that has been writing to its tables for more than %s (%s)", writerPatience, who)
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(wait):
 		}
-		waiting, err = collect[string](ctx, conn, `SELECT DISTINCT pid::text || ' ' || virtualtransaction FROM pg_locks
-			WHERE pid::text || ' ' || virtualtransaction = ANY($1)`, waiting)
+		waiting, err = collect[string](ctx, conn, `SELECT DISTINCT `+holder+` FROM pg_locks WHERE `+holder+` = ANY($1)`, waiting)
 	}
 	return err
 }

@@ -148,6 +148,7 @@ type diskShape struct {
 	Identity string           `json:"identity"`
 	Key      []int            `json:"key,omitempty"`
 	Columns  []diskColumn     `json:"columns"`
+	Parts    string           `json:"parts,omitempty"`
 }
 
 type diskColumn struct {
@@ -163,7 +164,7 @@ var identityNames = map[penstock.Identity]string{
 }
 
 func (s storedShape) MarshalJSON() ([]byte, error) {
-	d := diskShape{ID: s.ID, Schema: s.Schema, Name: s.Name, Identity: identityNames[s.Identity], Key: s.Key}
+	d := diskShape{ID: s.ID, Schema: s.Schema, Name: s.Name, Identity: identityNames[s.Identity], Key: s.Key, Parts: s.Parts}
 	for _, c := range s.Columns {
 		d.Columns = append(d.Columns, diskColumn{c.ID, c.Name, c.Type.String(), c.SourceType, c.NotNull})
 	}
@@ -175,7 +176,7 @@ func (s *storedShape) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &d); err != nil {
 		return err
 	}
-	s.Table = penstock.Table{ID: d.ID, Schema: d.Schema, Name: d.Name, Key: d.Key}
+	s.Table = penstock.Table{ID: d.ID, Schema: d.Schema, Name: d.Name, Key: d.Key, Parts: d.Parts}
 	for id, name := range identityNames {
 		if name == d.Identity {
 			s.Identity = id
