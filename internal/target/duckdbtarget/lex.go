@@ -177,8 +177,8 @@ func trimEnd(sql string) string {
 	return sql[:end]
 }
 
-// unquoteStrings returns sql with comments made spaces.
-func unquoteStrings(sql string) string {
+// withoutComments returns sql with comments made spaces.
+func withoutComments(sql string) string {
 	var b strings.Builder
 	for i := 0; i < len(sql); {
 		t := next(sql, i)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -26,7 +27,6 @@ func (st *Statement) describeParams() error {
 	st.params = make([]param, n)
 	for i := range n {
 		if name := duck.ParameterName(st.raw, i+1); name != strconv.Itoa(int(i+1)) {
-			st.destroy()
 			return &penstock.SQLError{State: "42P02", Message: fmt.Sprintf("parameters are numbered from $1 on, and there is no $%d", i+1)}
 		}
 		t := duck.ParamLogicalType(st.raw, i+1)
@@ -39,6 +39,45 @@ func (st *Statement) describeParams() error {
 		st.params[i] = p
 	}
 	return nil
+}
+
+// unknownParams returns the numbers of the parameters without which the engine
+// cannot tell what the statement returns; none if it can.
+func (st *Statement) unknownParams() map[int]bool {
+	if duck.PreparedStatementColumnCount(st.raw) != 1 || duck.PreparedStatementColumnType(st.raw, 0) != duck.TypeInvalid {
+		return nil
+	}
+	unknown := make(map[int]bool)
+	for i, p := range st.params {
+		if p.engine == duck.TypeInvalid {
+			unknown[i+1] = true
+		}
+	}
+	return unknown
+}
+
+// castParams returns sql with those parameters cast to a type, unless they
+// stand in a cast: the engine does not see through two.
+func castParams(sql string, numbers map[int]bool, to string) string {
+	var b strings.Builder
+	for i := 0; i < len(sql); {
+		t := next(sql, i)
+		if sql[i] == '$' && t.kind == tokenSymbol && t.end < len(sql) {
+			digits := next(sql, t.end)
+			n, err := strconv.Atoi(sql[digits.start:digits.end])
+			before := b.String()
+			before = strings.TrimRight(fold(before[max(0, len(before)-32):]), " \n\t")
+			after := strings.TrimLeft(sql[digits.end:], " \n\t")
+			if err == nil && numbers[n] && !strings.HasSuffix(before, "cast(") && !strings.HasPrefix(after, "::") {
+				fmt.Fprintf(&b, "CAST($%d AS %s)", n, to)
+				i = digits.end
+				continue
+			}
+		}
+		b.WriteString(sql[t.start:t.end])
+		i = t.end
+	}
+	return b.String()
 }
 
 // Params implements penstock.Statement.
@@ -84,7 +123,12 @@ func (st *Statement) value(ctx context.Context, p *param, text string) (duck.Val
 	invalid := func() (duck.Value, error) {
 		return duck.Value{}, &penstock.SQLError{State: "22P02", Message: fmt.Sprintf("invalid input for type %s: %q", p.name, text)}
 	}
-	integer := func(bits int) (int64, error) { return strconv.ParseInt(strings.TrimSpace(text), 10, bits) }
+	integer := func(bits int) (x int64, err error) {
+		if x, err = strconv.ParseInt(strings.TrimSpace(text), 10, bits); errors.Is(err, strconv.ErrRange) {
+			return 0, &penstock.SQLError{State: "22003", Message: fmt.Sprintf("value %q is out of range for type %s", text, p.name)}
+		}
+		return x, err
+	}
 	if !p.known() {
 		return duck.CreateVarchar(text), nil
 	}
@@ -100,16 +144,28 @@ func (st *Statement) value(ctx context.Context, p *param, text string) (duck.Val
 		}
 		return invalid()
 	case duck.TypeSmallInt:
-		if x, err := integer(16); err == nil {
+		x, err := integer(16)
+		if err == nil {
 			return duck.CreateInt16(int16(x)), nil
 		}
+		if se, ok := err.(*penstock.SQLError); ok {
+			return duck.Value{}, se
+		}
 	case duck.TypeInteger:
-		if x, err := integer(32); err == nil {
+		x, err := integer(32)
+		if err == nil {
 			return duck.CreateInt32(int32(x)), nil
 		}
+		if se, ok := err.(*penstock.SQLError); ok {
+			return duck.Value{}, se
+		}
 	case duck.TypeBigInt:
-		if x, err := integer(64); err == nil {
+		x, err := integer(64)
+		if err == nil {
 			return duck.CreateInt64(x), nil
+		}
+		if se, ok := err.(*penstock.SQLError); ok {
+			return duck.Value{}, se
 		}
 	case duck.TypeDouble:
 		if x, err := strconv.ParseFloat(strings.TrimSpace(text), 64); err == nil {
@@ -123,7 +179,26 @@ func (st *Statement) value(ctx context.Context, p *param, text string) (duck.Val
 		}
 		return duck.CreateBlob(b), nil
 	}
+	if p.engine == duck.TypeDecimal {
+		p = p.exactly(text)
+	}
 	return st.castValue(ctx, p, text) // the engine reads it, or says why not
+}
+
+// exactly returns a decimal parameter that holds a number as it is written:
+// compared with a column of fewer digits it must not be rounded to them.
+func (p *param) exactly(text string) *param {
+	digits, fraction, _ := strings.Cut(strings.TrimLeft(strings.TrimSpace(text), "+-"), ".")
+	t := p.result.column.Type
+	if len(fraction) <= int(t.Scale) && len(digits) <= int(t.Precision-t.Scale) || len(digits)+len(fraction) > penstock.MaxDecimalPrecision ||
+		strings.Trim(digits+fraction, "0123456789") != "" {
+		return p
+	}
+	wide := *p
+	wide.result.column.Type.Precision, wide.result.column.Type.Scale = penstock.MaxDecimalPrecision, uint8(len(fraction))
+	wide.result.width = duck.TypeHugeInt
+	wide.name = sqlType(wide.result.column.Type)
+	return &wide
 }
 
 // castValue has the engine make a value of a text.

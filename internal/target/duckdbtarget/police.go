@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	duck "github.com/duckdb/duckdb-go-bindings"
+
 	"penstock"
 )
 
@@ -100,6 +102,14 @@ func (p *police) close() {
 type verdict struct {
 	kind  penstock.StatementKind
 	query bool // it is a query: it writes nothing
+	// schemas are names of tables that come with a schema and no database.
+	schemas []schemaName
+}
+
+// schemaName is the schema before a table's name, and where it stands.
+type schemaName struct {
+	name string
+	at   int
 }
 
 // refusal is the error for what is not for clients.
@@ -119,7 +129,7 @@ func (p *police) examine(ctx context.Context, sql string) (verdict, error) {
 			return verdict{}, refusal("this form of EXPLAIN is not available")
 		}
 		v, err := p.examine(ctx, rest)
-		v.kind = penstock.StatementOther
+		v.kind, v.schemas = penstock.StatementOther, nil
 		return v, err
 	}
 	tree, perr, err := p.parse(ctx, sql)
@@ -127,7 +137,8 @@ func (p *police) examine(ctx context.Context, sql string) (verdict, error) {
 	case err != nil:
 		return verdict{}, err
 	case tree != nil:
-		return verdict{kind: penstock.StatementSelect, query: true}, p.walk(ctx, tree)
+		schemas, err := p.walk(ctx, tree)
+		return verdict{kind: penstock.StatementSelect, query: true, schemas: schemas}, err
 	case perr != nil:
 		return verdict{}, perr
 	}
@@ -158,25 +169,44 @@ func (p *police) parse(ctx context.Context, sql string) (tree any, perr *penstoc
 	case !out.Error:
 		return nil, refusal("only one statement at a time is available here"), nil
 	case out.Type == "not implemented":
+		n, err := p.count(ctx, sql)
+		if err != nil {
+			return nil, nil, sqlError(err)
+		}
+		if n != 1 {
+			return nil, refusal("only one statement at a time is available here"), nil
+		}
 		return nil, nil, nil
 	}
 	return nil, &penstock.SQLError{State: "42601", Message: out.Message}, nil
 }
 
+// count returns how many statements the engine sees in sql.
+func (p *police) count(ctx context.Context, sql string) (n int, err error) {
+	err = p.parser.do(ctx, func() error {
+		var extracted duck.ExtractedStatements
+		n = int(duck.ExtractStatements(p.parser.raw, sql, &extracted))
+		duck.DestroyExtracted(&extracted)
+		return nil
+	})
+	return n, err
+}
+
 // walk examines the parse of a SELECT.
-func (p *police) walk(ctx context.Context, tree any) error {
+func (p *police) walk(ctx context.Context, tree any) ([]schemaName, error) {
 	w := walker{police: p, ctes: make(map[string]bool)}
 	w.collect(tree)
 	if err := w.visit(tree); err != nil {
-		return err
+		return nil, err
 	}
-	return w.files(ctx)
+	return w.schemas, w.files(ctx)
 }
 
 type walker struct {
-	police *police
-	ctes   map[string]bool
-	odd    []string // names of tables that might be taken for files
+	police  *police
+	ctes    map[string]bool
+	odd     []string // names of tables that might be taken for files
+	schemas []schemaName
 }
 
 // collect finds the names of common table expressions.
@@ -246,6 +276,9 @@ func (w *walker) look(n map[string]any) error {
 		case strings.ContainsAny(name, `./\*?:[{`) && !w.ctes[name]:
 			w.odd = append(w.odd, name)
 		}
+		if at, ok := n["query_location"].(float64); ok && schema != "" && text(n["catalog_name"]) == "" && at < 1<<31 {
+			w.schemas = append(w.schemas, schemaName{schema, int(at)})
+		}
 	}
 	return nil
 }
@@ -266,8 +299,9 @@ func (w *walker) files(ctx context.Context) error {
 	return nil
 }
 
-// fileName in the place of a table: in a statement of which there is no parse.
-var fileInFrom = regexp.MustCompile(`(?i)\b(?:from|join|table|into|using|summarize|describe)[\s\pZ(]*(?:'|"[^"]*[./\\*])`)
+// fileInFrom matches a string in the place of a table, in a statement of which
+// there is no parse: the engine takes it for a file.
+var fileInFrom = regexp.MustCompile(`(?i)\b(?:from|join|table|into|using|summarize|describe)[\s\pZ(]*'|\b(?:from|join|using)[\s\pZ(]*"[^"]*[./\\*]`)
 
 // examineOther decides about a statement that is no SELECT.
 func (p *police) examineOther(sql string, words []string) (verdict, error) {
@@ -281,7 +315,7 @@ func (p *police) examineOther(sql string, words []string) (verdict, error) {
 	if strings.Contains(fold(sql), metaSchema) {
 		return verdict{}, refusal("names with %s are not for clients", metaSchema)
 	}
-	if fileInFrom.MatchString(unquoteStrings(sql)) {
+	if fileInFrom.MatchString(withoutComments(sql)) {
 		return verdict{}, refusal("files are not available here")
 	}
 	return v, nil
@@ -304,6 +338,9 @@ func classify(words []string) (verdict, bool) {
 	case "insert":
 		return verdict{kind: penstock.StatementInsert}, true
 	case "update":
+		if len(words) > 0 && words[0] == "extensions" && !slices.Contains(words, "set") {
+			return verdict{}, false
+		}
 		return verdict{kind: penstock.StatementUpdate}, true
 	case "delete", "truncate":
 		return verdict{kind: penstock.StatementDelete}, true

@@ -64,13 +64,15 @@ func (w *Warehouse) Connect(ctx context.Context, database string) (penstock.Sess
 		return nil, fault(err, db.path, "connect to database %q", database)
 	}
 	dev := w.databases[BuiltIn]
-	return &Session{conn: c, police: inst.police, writable: dev != nil && dev.err == nil}, nil
+	return &Session{w: w, alias: db.alias, conn: c, police: inst.police, writable: dev != nil && dev.err == nil}, nil
 }
 
 // Session is one client's connection. A statement runs in a transaction that
 // the engine confines: read-only for a query, and bound to the built-in
 // database for anything else. A new statement ends the result of the last.
 type Session struct {
+	w        *Warehouse
+	alias    string // of its database
 	conn     *conn
 	police   *police
 	writable bool // there is a built-in database to write to
@@ -233,11 +235,44 @@ func (s *Session) Prepare(ctx context.Context, sql string) (penstock.Statement, 
 	if err != nil {
 		return nil, err
 	}
+	if sql, err = s.qualify(ctx, sql, v.schemas); err != nil {
+		return nil, err
+	}
 	st := &Statement{session: s, verdict: v}
-	if err := s.do(ctx, func() error { return st.compile(sql) }); err != nil {
+	if err := s.do(ctx, func() error { return st.compile(ctx, sql) }); err != nil {
 		return nil, err
 	}
 	return st, nil
+}
+
+// qualify puts the session's database before the schemas that a database is
+// named like, since the engine would not decide between the two.
+func (s *Session) qualify(ctx context.Context, sql string, schemas []schemaName) (string, error) {
+	if len(schemas) == 0 {
+		return sql, nil
+	}
+	named := make(map[string]bool)
+	s.w.mu.Lock()
+	for _, db := range s.w.databases {
+		named[fold(db.alias)] = true
+	}
+	s.w.mu.Unlock()
+	slices.SortFunc(schemas, func(a, b schemaName) int { return b.at - a.at })
+	last := len(sql)
+	for _, n := range schemas {
+		if !named[n.name] || n.at >= last || !strings.HasPrefix(strings.TrimPrefix(fold(sql[n.at:]), `"`), strings.ReplaceAll(n.name, `"`, `""`)) {
+			continue
+		}
+		own, err := s.police.parser.texts(ctx, "SELECT 'x' FROM duckdb_schemas() WHERE database_name = ? AND lower(schema_name) = lower(?)", s.alias, n.name)
+		if err != nil {
+			return "", sqlError(err)
+		}
+		if len(own) > 0 {
+			sql = sql[:n.at] + ident(s.alias) + "." + sql[n.at:]
+		}
+		last = n.at
+	}
+	return sql, nil
 }
 
 // Close implements penstock.Session. A transaction that is open is undone.

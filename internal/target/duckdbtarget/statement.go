@@ -3,6 +3,8 @@ package duckdbtarget
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	duck "github.com/duckdb/duckdb-go-bindings"
@@ -25,26 +27,55 @@ type Statement struct {
 	rows    bool // it returns rows, not a count
 }
 
+// paramTypes are tried, in this order, for parameters whose type the engine
+// cannot tell.
+var paramTypes = []string{"VARCHAR", "BIGINT", "DOUBLE", "TIMESTAMP"}
+
 // compile prepares the statement; the caller holds the connection.
-func (st *Statement) compile(sql string) error {
+func (st *Statement) compile(ctx context.Context, sql string) error {
+	unknown, err := st.compileAs(sql)
+	if err != nil || len(unknown) == 0 {
+		return err
+	}
+	for _, t := range paramTypes {
+		typed := castParams(sql, unknown, t)
+		if _, err := st.session.police.examine(ctx, typed); err != nil {
+			return err
+		}
+		if rest, err := st.compileAs(typed); err == nil && len(rest) == 0 {
+			return nil
+		}
+		st.destroy()
+	}
+	return &penstock.SQLError{State: "42P18", Message: fmt.Sprintf("could not determine the data type of parameter $%d", slices.Min(slices.Collect(maps.Keys(unknown)))),
+		Hint: "write it with a cast"}
+}
+
+// compileAs prepares sql. It stops half-way where the engine cannot tell the
+// types of parameters, and returns their numbers.
+func (st *Statement) compileAs(sql string) (unknown map[int]bool, err error) {
 	if err := st.prepare(sql); err != nil {
-		return err
+		return nil, err
 	}
-	if err := st.check(); err != nil {
+	err = st.check()
+	if err == nil {
+		err = st.describeParams()
+	}
+	if err != nil {
 		st.destroy()
-		return err
+		return nil, err
 	}
-	st.rows = st.verdict.query || hasReturning(sql)
-	if !st.rows {
-		return st.describeParams()
+	if unknown = st.unknownParams(); len(unknown) > 0 {
+		st.destroy()
+		return unknown, nil
 	}
-	cast := st.describe()
-	if !cast {
-		return st.describeParams()
+	st.rows = st.rows || st.verdict.query || hasReturning(sql)
+	if !st.rows || !st.describe() {
+		return nil, nil
 	}
+	st.destroy()
 	if st.verdict.kind != penstock.StatementSelect {
-		st.destroy()
-		return &penstock.SQLError{State: "0A000", Message: "a result of this type is not available here", Hint: "cast it to VARCHAR"}
+		return nil, &penstock.SQLError{State: "0A000", Message: "a result of this type is not available here", Hint: "cast it to VARCHAR"}
 	}
 	// The types that nobody outside knows become text inside the engine.
 	expressions := make([]string, len(st.results))
@@ -54,11 +85,7 @@ func (st *Statement) compile(sql string) error {
 			expressions[i] = fmt.Sprintf("CAST(#%d AS %s)", i+1, r.cast)
 		}
 	}
-	st.destroy()
-	if err := st.prepare("SELECT " + strings.Join(expressions, ", ") + " FROM (\n" + trimEnd(sql) + "\n)"); err != nil {
-		return err
-	}
-	return st.describeParams()
+	return nil, st.prepare("SELECT " + strings.Join(expressions, ", ") + " FROM (\n" + trimEnd(sql) + "\n)")
 }
 
 func (st *Statement) prepare(sql string) error {
