@@ -1,6 +1,7 @@
 package pgsource
 
 import (
+	"bytes"
 	"unicode/utf8"
 
 	"penstock"
@@ -38,146 +39,192 @@ const maxArrayDepth = 7
 // PostgreSQL prints as a prefix, are left out.
 func textArray(v *penstock.Vector, b []byte, st style) bool {
 	if len(b) > 0 && b[0] == '[' {
-		for i, c := range b {
-			if c == '=' {
-				b = b[i+1:]
-				break
-			}
-		}
+		_, b, _ = bytes.Cut(b, []byte("="))
 	}
-	if !validArray(b) {
-		return false
+	n, ok := v.Len(), false
+	v.AppendWith(func(dst []byte) []byte {
+		p := arrayParser{scanner{b}, st}
+		dst, ok = p.array(dst, 1)
+		ok = ok && len(p.b) == 0
+		return dst
+	})
+	if !ok {
+		v.Truncate(n)
 	}
-	v.AppendWith(func(dst []byte) []byte { return appendArray(dst, b, st) })
-	return true
+	return ok
 }
 
-// validArray checks the structure, so that appendArray need not.
-func validArray(b []byte) bool {
-	depth, quoted := 0, false
-	for i := 0; i < len(b); i++ {
-		switch c := b[i]; {
-		case quoted && c == '\\', !quoted && c == '\\':
-			i++
-			if i >= len(b) {
-				return false
-			}
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{':
-			depth++
-			if depth > maxArrayDepth {
-				return false
-			}
-		case c == '}':
-			depth--
-			if depth == 0 {
-				return i == len(b)-1
-			}
-		case depth == 0:
+// textVector turns the text form of int2vector and oidvector, "1 2", into a
+// JSON array.
+func textVector(v *penstock.Vector, b []byte) bool {
+	for _, c := range b {
+		if c != ' ' && c != '-' && (c < '0' || c > '9') {
 			return false
 		}
 	}
-	return false
+	v.AppendWith(func(dst []byte) []byte {
+		dst = append(dst, '[')
+		for i, e := range bytes.Fields(b) {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendElement(dst, e, styleNumber)
+		}
+		return append(dst, ']')
+	})
+	return true
 }
 
-func appendArray(dst, b []byte, st style) []byte {
-	for i := 0; i < len(b); {
-		switch c := b[i]; c {
-		case '{':
-			dst = append(dst, '[')
-			i++
-		case '}':
-			dst = append(dst, ']')
-			i++
-		case ',':
+// arrayParser writes what array_out prints as JSON. Its methods report whether
+// the text is of that form; if not, what they have written is void.
+type arrayParser struct {
+	scanner
+	style style
+}
+
+func (p *arrayParser) array(dst []byte, depth int) (out []byte, ok bool) {
+	if depth > maxArrayDepth || !p.accept('{') {
+		return dst, false
+	}
+	dst = append(dst, '[')
+	if p.accept('}') {
+		return append(dst, ']'), true
+	}
+	for {
+		if dst, ok = p.element(dst, depth); !ok {
+			return dst, false
+		}
+		switch {
+		case p.accept(','):
 			dst = append(dst, ',')
-			i++
-		case '"':
-			var e []byte
-			escaped := false
-			start := i + 1
-			for i++; b[i] != '"'; i++ {
-				if b[i] == '\\' {
-					if !escaped {
-						escaped = true
-						e = append(e, b[start:i]...)
-					}
-					i++
-				}
-				if escaped {
-					e = append(e, b[i])
-				}
-			}
-			if !escaped {
-				e = b[start:i]
-			}
-			i++
-			dst = appendElement(dst, e, st)
+		case p.accept('}'):
+			return append(dst, ']'), true
 		default:
-			start := i
-			for b[i] != ',' && b[i] != '}' {
-				i++
-			}
-			if e := b[start:i]; isNullWord(e) {
-				dst = append(dst, "null"...)
-			} else {
-				dst = appendElement(dst, e, st)
-			}
+			return dst, false
 		}
 	}
-	return dst
 }
 
-func isNullWord(e []byte) bool { return string(e) == "NULL" }
+func (p *arrayParser) element(dst []byte, depth int) (out []byte, ok bool) {
+	switch {
+	case len(p.b) == 0:
+		return dst, false
+	case p.b[0] == '{':
+		return p.array(dst, depth+1)
+	case p.accept('"'):
+		return p.quoted(dst)
+	}
+	n := bytes.IndexAny(p.b, `,}"\{`)
+	if n <= 0 || p.b[n] != ',' && p.b[n] != '}' {
+		return dst, false
+	}
+	e := p.b[:n]
+	p.b = p.b[n:]
+	if string(e) == "NULL" {
+		return append(dst, "null"...), true
+	}
+	return appendElement(dst, e, p.style), true
+}
+
+// quoted reads the rest of an element in quotes, in which a backslash stands
+// before quotes and backslashes.
+func (p *arrayParser) quoted(dst []byte) (out []byte, ok bool) {
+	if p.style != styleJSON {
+		dst = append(dst, '"')
+	}
+	for i := 0; i < len(p.b); i++ {
+		c := p.b[i]
+		if c == '"' {
+			p.b = p.b[i+1:]
+			if p.style != styleJSON {
+				dst = append(dst, '"')
+			}
+			return dst, true
+		}
+		if c == '\\' {
+			if i++; i == len(p.b) {
+				break
+			}
+			c = p.b[i]
+		}
+		if p.style == styleJSON {
+			dst = append(dst, c)
+		} else {
+			dst = appendJSONChar(dst, c)
+		}
+	}
+	return dst, false
+}
 
 func appendElement(dst, e []byte, st style) []byte {
-	switch st {
-	case styleNumber:
-		if len(e) > 0 && (e[len(e)-1] >= '0' && e[len(e)-1] <= '9') {
-			return append(dst, e...)
-		}
-	case styleBool:
-		if string(e) == "t" {
-			return append(dst, "true"...)
-		}
-		return append(dst, "false"...)
-	case styleJSON:
+	switch {
+	case st == styleJSON, st == styleNumber && isNumber(e):
 		return append(dst, e...)
+	case st == styleBool && string(e) == "t":
+		return append(dst, "true"...)
+	case st == styleBool && string(e) == "f":
+		return append(dst, "false"...)
 	}
-	return appendJSONString(dst, e)
+	dst = append(dst, '"')
+	for _, c := range e {
+		dst = appendJSONChar(dst, c)
+	}
+	return append(dst, '"')
+}
+
+// isNumber reports whether JSON takes e for a number, as all are that
+// PostgreSQL prints but NaN and the infinities.
+func isNumber(e []byte) bool {
+	s := scanner{e}
+	s.accept('-')
+	if !s.accept('0') && !s.skipDigits() {
+		return false
+	}
+	if s.accept('.') && !s.skipDigits() {
+		return false
+	}
+	if s.accept('e') {
+		if !s.accept('-') {
+			s.accept('+')
+		}
+		if !s.skipDigits() {
+			return false
+		}
+	}
+	return len(s.b) == 0
+}
+
+// skipDigits skips at least one digit.
+func (s *scanner) skipDigits() bool {
+	n := 0
+	for n < len(s.b) && s.b[n] >= '0' && s.b[n] <= '9' {
+		n++
+	}
+	s.b = s.b[n:]
+	return n > 0
 }
 
 const hexDigits = "0123456789abcdef"
 
-// appendJSONString writes s with the escapes that JSON demands and no others,
-// as PostgreSQL's to_json does.
-func appendJSONString(dst, s []byte) []byte {
-	dst = append(dst, '"')
-	for len(s) > 0 {
-		c := s[0]
-		if c >= utf8.RuneSelf || c >= ' ' && c != '"' && c != '\\' {
-			dst = append(dst, c)
-		} else {
-			switch c {
-			case '"', '\\':
-				dst = append(dst, '\\', c)
-			case '\b':
-				dst = append(dst, '\\', 'b')
-			case '\f':
-				dst = append(dst, '\\', 'f')
-			case '\n':
-				dst = append(dst, '\\', 'n')
-			case '\r':
-				dst = append(dst, '\\', 'r')
-			case '\t':
-				dst = append(dst, '\\', 't')
-			default:
-				dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-			}
-		}
-		s = s[1:]
+// appendJSONChar writes a byte of a JSON string with the escapes that JSON
+// demands and no others, as PostgreSQL's to_json does.
+func appendJSONChar(dst []byte, c byte) []byte {
+	if c >= utf8.RuneSelf || c >= ' ' && c != '"' && c != '\\' {
+		return append(dst, c)
 	}
-	return append(dst, '"')
+	switch c {
+	case '"', '\\':
+		return append(dst, '\\', c)
+	case '\b':
+		return append(dst, '\\', 'b')
+	case '\f':
+		return append(dst, '\\', 'f')
+	case '\n':
+		return append(dst, '\\', 'n')
+	case '\r':
+		return append(dst, '\\', 'r')
+	case '\t':
+		return append(dst, '\\', 't')
+	}
+	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 }

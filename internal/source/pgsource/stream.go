@@ -108,8 +108,11 @@ func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) error
 	stop := s.feed.watch(ctx)
 	defer stop()
 	s.filled = c.Size()
-	got := s.pass(c)
 	c.Open = false
+	if s.pass(c) {
+		return nil // before anything else, as Passed is not for the middle of a transaction
+	}
+	got := false
 	for {
 		kind, body, ok, err := s.feed.next()
 		if err == nil && !ok {
@@ -194,7 +197,8 @@ func (s *stream) advance(to lsn, c *penstock.Changes) {
 	s.pass(c)
 }
 
-// pass reports the tables whose join the stream has now passed.
+// pass reports the tables whose join the stream has now passed. Those that
+// are dead by then miss rows, so they are not complete.
 func (s *stream) pass(c *penstock.Changes) (any bool) {
 	if len(s.joining) == 0 {
 		return false
@@ -204,8 +208,10 @@ func (s *stream) pass(c *penstock.Changes) (any bool) {
 			return false
 		}
 		t.join = nil
-		c.Passed = append(c.Passed, t.table.ID)
-		any = true
+		if !t.dead {
+			c.Passed = append(c.Passed, t.table.ID)
+			any = true
+		}
 		return true
 	})
 	if any {
@@ -283,7 +289,7 @@ func (s *stream) relation(ctx context.Context, b []byte) error {
 		return err
 	}
 	t.plan, t.mismatch = t.plan[:0], len(m.columns) != len(t.table.Columns)
-	keys := 0
+	keys, flagged := 0, 0
 	for i, mc := range m.columns {
 		at := slices.IndexFunc(t.table.Columns, func(c penstock.Column) bool { return c.Name == mc.name })
 		name := s.types.info(refs[i]).name
@@ -291,13 +297,21 @@ func (s *stream) relation(ctx context.Context, b []byte) error {
 			t.mismatch = true
 			return nil
 		}
-		if mc.key && slices.Contains(t.table.Key, at) {
-			keys++
+		if mc.key {
+			flagged++
+			if slices.Contains(t.table.Key, at) {
+				keys++
+			}
 		}
 		t.plan = append(t.plan, planColumn{at, mapType(name).text})
 	}
-	if t.table.Identity == penstock.IdentityKey && keys != len(t.table.Key) || t.table.Identity == penstock.IdentityFull && m.identity != 'f' {
-		t.mismatch = true
+	switch full := m.identity == 'f'; t.table.Identity {
+	case penstock.IdentityKey:
+		t.mismatch = t.mismatch || keys != len(t.table.Key) || flagged != keys && !full
+	case penstock.IdentityFull:
+		t.mismatch = t.mismatch || !full
+	default: // updates and deletes may come now, and could not be carried
+		t.mismatch = t.mismatch || flagged > 0
 	}
 	return nil
 }
@@ -331,26 +345,26 @@ func (s *stream) row(b []byte, c *penstock.Changes) error {
 		return nil
 	}
 	tc := c.Table(t.table)
-	old := -1 // the row of Rows that holds the old tuple
-	for len(w.b) > 0 {
-		op := penstock.OpInsert
-		switch part := w.byte(); {
-		case part == 'K' || part == 'O':
-			op = penstock.OpOld
-			if b[0] == 'D' {
-				op = penstock.OpDelete
-			}
-			old = tc.Rows.Len()
-		case part == 'N' && b[0] == 'U':
-			op = penstock.OpUpdate
-		case part != 'N':
-			return errMessage
+	part, old := w.byte(), -1 // old is the row of Rows that holds the old tuple
+	if named := part == 'K' || part == 'O'; named && b[0] != 'I' {
+		op := penstock.OpOld
+		if b[0] == 'D' {
+			op = penstock.OpDelete
 		}
-		if err := s.tuple(&w, t, tc, op, old); err != nil {
+		old = tc.Rows.Len()
+		if err := s.tuple(&w, t, tc, op, old); err != nil || b[0] == 'D' {
 			return err
 		}
+		part = w.byte()
 	}
-	return w.err()
+	if part != 'N' || b[0] == 'D' {
+		return errMessage
+	}
+	op := penstock.OpInsert
+	if b[0] == 'U' {
+		op = penstock.OpUpdate
+	}
+	return s.tuple(&w, t, tc, op, old)
 }
 
 // tuple decodes one tuple into a row. An unchanged value is taken from the old

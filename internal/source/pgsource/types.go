@@ -43,6 +43,8 @@ var exactMappings = map[string]mapping{
 	"uuid":                        {penstock.Type{Kind: penstock.TypeUUID}, textUUID, binaryUUID},
 	"json":                        {penstock.Type{Kind: penstock.TypeJSON}, textBytes, textBytes},
 	"jsonb":                       {penstock.Type{Kind: penstock.TypeJSON}, textBytes, binaryJSONB},
+	"int2vector":                  {penstock.Type{Kind: penstock.TypeJSON}, textVector, nil},
+	"oidvector":                   {penstock.Type{Kind: penstock.TypeJSON}, textVector, nil},
 }
 
 // mapType returns how a type is carried, given its name as format_type prints
@@ -68,12 +70,7 @@ func mapType(name string) mapping {
 
 // arrayElement returns the element type's name of an array type.
 func arrayElement(name string) (string, bool) {
-	switch name {
-	case "int2vector":
-		return "smallint", true
-	case "oidvector":
-		return "oid", true
-	case "box[]":
+	if name == "box[]" {
 		return "", false // separated by semicolons, as no other type is: carried as text
 	}
 	return strings.CutSuffix(name, "[]")
