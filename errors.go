@@ -3,6 +3,7 @@ package penstock
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Kind classifies a failure by what the caller can do about it. Drivers attach
@@ -74,6 +75,9 @@ type Error struct {
 	Message string // what is wrong, a sentence without a final stop
 	Mend    string // what to change, if that is known: a statement or a sentence
 	Err     error  // the cause, may be nil
+	// Code is the problem that the user is told of, where it is known and the
+	// Kind alone does not say it.
+	Code ProblemCode
 }
 
 func (e *Error) Error() string {
@@ -124,4 +128,36 @@ func MendOf(err error) string {
 		err = e.Err
 	}
 	return ""
+}
+
+// ProblemOf returns the first Code named in err's chain, or "".
+func ProblemOf(err error) ProblemCode {
+	for err != nil {
+		var e *Error
+		if !errors.As(err, &e) {
+			return ""
+		}
+		if e.Code != "" {
+			return e.Code
+		}
+		err = e.Err
+	}
+	return ""
+}
+
+// MessageOf returns what err says without the steps that mend it, for those
+// who show MendOf(err) beside it.
+func MessageOf(err error) string {
+	text := err.Error()
+	for err != nil {
+		var e *Error
+		if !errors.As(err, &e) {
+			break
+		}
+		if e.Mend != "" {
+			text = strings.Replace(text, " ("+e.Mend+")", "", 1)
+		}
+		err = e.Err
+	}
+	return text
 }

@@ -77,7 +77,7 @@ type checkedIntegration struct {
 }
 
 func (r *checkReport) add(s app.CheckedSource) {
-	out := checkedSource{Name: s.Source, ARN: s.ARN, Findings: s.Findings}
+	out := checkedSource{Name: s.Source, ARN: s.ARN, Findings: append([]penstock.Finding{}, s.Findings...)}
 	if s.Err != nil {
 		out.Error = s.Err.Error()
 		r.blocked = true
@@ -111,7 +111,7 @@ func (r *checkReport) print(w io.Writer) {
 	for _, s := range r.Sources {
 		fmt.Fprintf(w, "source %s\n  %s\n", s.Name, s.ARN)
 		if s.Error != "" {
-			fmt.Fprintf(w, "  cannot be checked: %s\n", s.Error)
+			fmt.Fprintf(w, "! it cannot be checked: %s\n", s.Error)
 		}
 		printFindings(w, s.Findings)
 	}
@@ -120,7 +120,7 @@ func (r *checkReport) print(w io.Writer) {
 		printFindings(w, i.Problems)
 	}
 	for _, o := range r.Orphans {
-		fmt.Fprintf(w, "orphan: integration %s (%s) was deleted, but source %s still holds what it put there\n  last error: %s\n", o.Name, o.Integration, o.Source, o.LastError)
+		fmt.Fprintf(w, "! orphan    integration %s (%s) was deleted, but source %s still holds what it put there; removing it is retried\n            last error: %s\n", o.Name, o.Integration, o.Source, o.LastError)
 	}
 	if r.Ready {
 		fmt.Fprintln(w, "ready")

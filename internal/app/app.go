@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -42,6 +45,7 @@ type App struct {
 	supervisor *control.Supervisor
 
 	api       net.Listener
+	sql       map[string]net.Listener // by target
 	socket    net.Listener
 	profiles  net.Listener // nil without debug.pprof
 	handler   http.Handler
@@ -79,6 +83,16 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *App, err err
 	if a.api, err = listen(ctx, cfg.API.Listen, "api.listen"); err != nil {
 		return nil, err
 	}
+	a.sql = map[string]net.Listener{}
+	for _, e := range cfg.Endpoints() {
+		key := "sql.listen"
+		if cfg.Target(e.Target).Listen != "" {
+			key = "targets." + e.Target + ".listen"
+		}
+		if a.sql[e.Target], err = listen(ctx, e.Listen, key); err != nil {
+			return nil, err
+		}
+	}
 	if cfg.PProf != "" {
 		if a.profiles, err = listen(ctx, cfg.PProf, "debug.pprof"); err != nil {
 			return nil, err
@@ -87,9 +101,11 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *App, err err
 	if a.socket, err = listenSocket(filepath.Join(cfg.DataDir, socketName)); err != nil {
 		return nil, err
 	}
-	if a.store, err = sqlitestore.Open(ctx, filepath.Join(cfg.DataDir, metadataName)); err != nil {
+	store, err := sqlitestore.Open(ctx, filepath.Join(cfg.DataDir, metadataName))
+	if err != nil {
 		return nil, err
 	}
+	a.store = store
 	if a.sources, err = openSources(cfg, a.log); err != nil {
 		return nil, err
 	}
@@ -150,15 +166,12 @@ func (a *App) SQLAddr(target string) net.Addr {
 // close lets go of what New took. It may be repeated.
 func (a *App) close() {
 	var errs []error
-	for _, l := range []net.Listener{a.api, a.socket, a.profiles} {
+	for _, l := range append([]net.Listener{a.api, a.socket, a.profiles}, slices.Collect(maps.Values(a.sql))...) {
 		if l != nil {
 			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
 				errs = append(errs, err)
 			}
 		}
-	}
-	for _, e := range a.endpoints {
-		errs = append(errs, e.Close())
 	}
 	for _, s := range a.sources {
 		errs = append(errs, s.Source.Close())
@@ -172,7 +185,7 @@ func (a *App) close() {
 	if a.lock != nil {
 		errs = append(errs, a.lock.Close())
 	}
-	a.api, a.socket, a.profiles, a.store, a.lock = nil, nil, nil, nil, nil
+	a.api, a.sql, a.socket, a.profiles, a.store, a.lock = nil, nil, nil, nil, nil, nil
 	a.endpoints, a.sources, a.warehouses = nil, nil, nil
 	if err := errors.Join(errs...); err != nil {
 		a.log.Warn("closing", "error", err)
@@ -182,10 +195,22 @@ func (a *App) close() {
 func listen(ctx context.Context, address, key string) (net.Listener, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, &penstock.Error{Kind: penstock.KindConflict, Op: "listen on " + address, Err: err,
-			Mend: fmt.Sprintf("free the port, or change %s in the configuration", key)}
+		return nil, listenError(err, address, key)
 	}
 	return l, nil
+}
+
+// listenError says why an address cannot be listened on, and which key of the
+// configuration names it.
+func listenError(err error, address, key string) error {
+	e := &penstock.Error{Kind: penstock.KindSetting, Op: "listen on " + address, Err: err, Mend: fmt.Sprintf("change %s in the configuration", key)}
+	if cause := (syscall.Errno)(0); errors.As(err, &cause) {
+		e.Err = cause // without the operation and the address once more
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		e.Kind, e.Mend = penstock.KindConflict, "stop what uses the port, or "+e.Mend
+	}
+	return e
 }
 
 // drainTime is how long requests may go on at shutdown.

@@ -23,12 +23,11 @@ func (a *App) makeEndpoints() error {
 	}
 	for _, e := range a.cfg.Endpoints() {
 		server, err := pgwire.New(pgwire.Config{
-			Listen: e.Listen, TLS: encryption, Users: users, Warehouse: a.warehouses[e.Target],
+			Listener: a.sql[e.Target], TLS: encryption, Users: users, Warehouse: a.warehouses[e.Target],
 			Views: targetViews{a, e.Target}, Logger: a.log.With("target", e.Target),
 		})
 		if err != nil {
-			return &penstock.Error{Kind: penstock.KindConflict, Op: "serve the SQL endpoint of target " + e.Target, Err: err,
-				Mend: "free the port, or change sql.listen or the target's listen in the configuration"}
+			return &penstock.Error{Kind: penstock.KindOf(err), Op: "serve the SQL endpoint of target " + e.Target, Err: err}
 		}
 		a.endpoints[e.Target] = server
 	}

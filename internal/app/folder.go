@@ -45,7 +45,10 @@ func lockFolder(dir string) (*os.File, error) {
 }
 
 func folderError(dir string, err error) error {
-	e := &penstock.Error{Kind: penstock.KindSetting, Op: "open data_dir " + dir, Err: err, Mend: "make it a folder that this user can write to"}
+	e := &penstock.Error{Kind: penstock.KindSetting, Op: "open data_dir " + dir, Err: err, Mend: "make data_dir a folder that this user can write to"}
+	if path := (*os.PathError)(nil); errors.As(err, &path) && path.Path == dir {
+		e.Err = path.Err
+	}
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		e.Kind, e.Mend = penstock.KindFull, "free space on its disk"
 	}

@@ -125,7 +125,7 @@ func (k *keeper) replicate(ctx context.Context, in penstock.Integration) error {
 	filter, err := source.Source.ParseFilter(in.DataFilter)
 	if err != nil {
 		return k.troubled(ctx, penstock.Problem{Code: penstock.ProblemFilterUnparsable, Severity: penstock.SeverityAttention,
-			Message: "the data filter cannot be used, modify it: " + err.Error(), Mend: penstock.MendOf(err)})
+			Message: "the data filter cannot be used, modify it: " + penstock.MessageOf(err), Mend: penstock.MendOf(err)})
 	}
 	named := source.Source.Databases(filter)
 	parsed := in.DataFilter
@@ -135,7 +135,7 @@ func (k *keeper) replicate(ctx context.Context, in penstock.Integration) error {
 			return nil
 		}
 		return k.troubled(ctx, penstock.Problem{Code: penstock.ProblemTargetFailed, Severity: penstock.SeverityAttention,
-			Message: "no destination database can be chosen: " + err.Error(), Mend: penstock.MendOf(err)})
+			Message: "no destination database can be chosen: " + penstock.MessageOf(err), Mend: penstock.MendOf(err)})
 	}
 	k.set(in)
 	if in.DataFilter != parsed {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -52,7 +53,7 @@ type streamView struct {
 // run keeps a runner going until ctx ends, or until trying again is no use.
 func (s *stream) run(ctx context.Context) {
 	quick := backoff{least: 100 * time.Millisecond, most: 30 * time.Second}
-	slow := backoff{least: 20 * time.Second, most: 30 * time.Second}
+	slow := backoff{least: 4 * time.Second, most: 30 * time.Second}
 	for {
 		started := s.now()
 		err := s.once(ctx)
@@ -148,17 +149,19 @@ func mendsAfter(err error) time.Duration {
 }
 
 // problem returns what there is to tell of the last failure.
-func (s *stream) problem(now time.Time) (penstock.Problem, bool) {
+func (s *stream) problem(now time.Time) (p penstock.Problem, ok bool) {
 	if s.err == nil {
 		return penstock.Problem{}, false
 	}
-	p := penstock.Problem{
+	p = penstock.Problem{
 		Severity: penstock.SeverityAttention,
 		Database: s.db.SourceDatabase,
-		Message:  s.err.Error(),
+		Message:  penstock.MessageOf(s.err),
 		Mend:     penstock.MendOf(s.err),
 		Since:    s.since,
 	}
+	// What the driver knows better than the kind can say.
+	defer func() { p.Code = cmp.Or(penstock.ProblemOf(s.err), p.Code) }()
 	waited := now.Sub(s.since) >= patience
 	switch penstock.KindOf(s.err) {
 	case penstock.KindUnreachable:

@@ -149,6 +149,9 @@ func (c *capture) createSlot(ctx context.Context, conn *pgx.Conn, slot string) (
 	err := conn.QueryRow(ctx, `SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')`, slot).Scan(&at)
 	stop()
 	<-watched
+	if sqlState(err) == "42501" {
+		return 0, &penstock.Error{Kind: penstock.KindSetting, Code: penstock.ProblemSourceRights, Op: "create slot " + slot + " on " + c.where(), Err: inPlainWords(err), Mend: replicationStatement(c.source.base.User)}
+	}
 	if err != nil {
 		return 0, classify(err, "create slot "+slot+" on "+c.where())
 	}

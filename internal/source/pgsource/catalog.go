@@ -18,7 +18,8 @@ type relation struct {
 	oid      uint32
 	kind     string // pg_class.relkind
 	logged   bool
-	owned    bool // by the role we are connected as
+	owned    bool   // by the role we are connected as
+	owner    string // "" if that is a superuser
 	readable bool
 	identity string   // pg_class.relreplident
 	left     []string // names of columns that the stream does not carry
@@ -26,7 +27,7 @@ type relation struct {
 
 const relationQuery = `
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence = 'p', c.relreplident::text,
-       pg_has_role(c.relowner, 'USAGE'),
+       pg_has_role(c.relowner, 'USAGE'), COALESCE((SELECT o.rolname::text FROM pg_roles o WHERE o.oid = c.relowner AND NOT o.rolsuper), ''),
        has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),
        COALESCE((SELECT (i.indkey::int2[])[0:i.indnkeyatts-1] FROM pg_index i
                  WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate
@@ -57,7 +58,7 @@ func relations(ctx context.Context, conn *pgx.Conn, types *typeCache, keep func(
 	for rows.Next() {
 		var r relation
 		var key []int16
-		if err := rows.Scan(&r.oid, &r.table.Schema, &r.table.Name, &r.kind, &r.logged, &r.identity, &r.owned, &r.readable, &key, &r.table.Parts); err != nil {
+		if err := rows.Scan(&r.oid, &r.table.Schema, &r.table.Name, &r.kind, &r.logged, &r.identity, &r.owned, &r.owner, &r.readable, &key, &r.table.Parts); err != nil {
 			return nil, err
 		}
 		if keep(r.table.Schema, r.table.Name) {

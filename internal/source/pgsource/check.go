@@ -93,7 +93,7 @@ func (s *Source) checkServer(ctx context.Context, conn *pgx.Conn, streams int) (
 	}
 	if !replication && !super {
 		out = append(out, penstock.Finding{Code: penstock.ProblemSourceRights, Severity: penstock.SeverityAttention,
-			Message: fmt.Sprintf("role %s may not replicate", s.base.User), Mend: fmt.Sprintf("ALTER ROLE %s REPLICATION", quote(s.base.User))})
+			Message: fmt.Sprintf("role %s may not replicate", s.base.User), Mend: replicationStatement(s.base.User)})
 	}
 	return out, nil
 }
@@ -152,6 +152,11 @@ func (s *Source) checkDatabase(ctx context.Context, database string, f penstock.
 	out = append(out, penstock.Finding{Code: "TABLES", Severity: penstock.SeverityInfo, Database: database,
 		Message: fmt.Sprintf("the filter selects %d tables in database %s", carried, database)})
 	return out, nil
+}
+
+// replicationStatement lets a role make slots and stream.
+func replicationStatement(role string) string {
+	return fmt.Sprintf("ALTER ROLE %s REPLICATION", quote(role))
 }
 
 // unreadable says that a table cannot be loaded.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -110,7 +112,7 @@ func classify(err error, op string) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	out := &penstock.Error{Kind: penstock.KindInternal, Op: op, Err: err}
+	out := &penstock.Error{Kind: penstock.KindInternal, Op: op, Err: inPlainWords(err)}
 	var pg *pgconn.PgError
 	var parse *pgconn.ParseConfigError
 	var connect *pgconn.ConnectError
@@ -118,6 +120,7 @@ func classify(err error, op string) error {
 	switch {
 	case errors.As(err, &pg):
 		out.Kind, out.Mend = classifyState(pg)
+		out.Code = stateProblems[pg.Code]
 	case errors.As(err, &parse):
 		out.Kind = penstock.KindInvalid
 	case errors.As(err, &connect), errors.As(err, &network), errors.Is(err, context.DeadlineExceeded), pgconn.Timeout(err),
@@ -126,6 +129,54 @@ func classify(err error, op string) error {
 		out.Mend = "check that the server runs, and host, port and firewall in the source's url"
 	}
 	return out
+}
+
+// inPlainWords returns the cause of a driver's error in plain words. The driver lists
+// what it tried, address by address, with and without TLS.
+func inPlainWords(err error) error {
+	var pg *pgconn.PgError
+	var dns *net.DNSError
+	var network *net.OpError
+	var connect *pgconn.ConnectError
+	var system syscall.Errno
+	switch {
+	case errors.As(err, &pg):
+		return pg
+	case errors.As(err, &dns):
+		return fmt.Errorf("the host name %s cannot be resolved", dns.Name)
+	case errors.As(err, &system):
+		return system
+	case errors.Is(err, context.DeadlineExceeded), pgconn.Timeout(err):
+		return errors.New("there was no answer in time")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		return errors.New("the connection was closed")
+	case errors.As(err, &network):
+		return network.Err
+	case errors.As(err, &connect):
+		return innermost(err)
+	}
+	return err
+}
+
+func innermost(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if many, ok := err.(interface{ Unwrap() []error }); ok && len(many.Unwrap()) > 0 {
+			inner = many.Unwrap()[len(many.Unwrap())-1]
+		}
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
+
+// stateProblems are the problems that a SQLSTATE names by itself.
+var stateProblems = map[string]penstock.ProblemCode{
+	"28P01": penstock.ProblemSourceRights,
+	"28000": penstock.ProblemSourceRights,
+	"42501": penstock.ProblemSourceRights,
+	"3D000": penstock.ProblemDatabaseMissing,
 }
 
 func classifyState(pg *pgconn.PgError) (penstock.Kind, string) {

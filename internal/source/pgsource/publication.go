@@ -78,8 +78,13 @@ func (c *capture) refusal(r *relation, err error) penstock.Finding {
 	return f
 }
 
-// ownerStatement lets a role publish a table: only owners may.
+// ownerStatement lets a role publish a table: only owners may. Membership in
+// the owner's role is ownership too, and takes nothing from the application;
+// membership in a superuser's role would be too much.
 func ownerStatement(r *relation, role string) string {
+	if r.owner != "" {
+		return fmt.Sprintf("GRANT %s TO %s", quote(r.owner), quote(role))
+	}
 	return fmt.Sprintf("ALTER TABLE %s OWNER TO %s", quote(r.table.Schema, r.table.Name), quote(role))
 }
 
@@ -147,7 +152,7 @@ func (c *capture) ensurePublication(ctx context.Context, conn *pgx.Conn, p publi
 	}
 	_, err := conn.Exec(ctx, fmt.Sprintf("CREATE PUBLICATION %s WITH (publish = '%s', publish_via_partition_root = true)", quote(p.name), p.publish))
 	if sqlState(err) == "42501" {
-		return &penstock.Error{Kind: penstock.KindSetting, Op: "create publication " + p.name + " on " + c.where(), Err: err,
+		return &penstock.Error{Kind: penstock.KindSetting, Code: penstock.ProblemSourceRights, Op: "create publication " + p.name + " on " + c.where(), Err: inPlainWords(err),
 			Mend: fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s", quote(c.spec.Database), quote(c.source.base.User))}
 	}
 	return classify(err, "create publication "+p.name+" on "+c.where())

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
@@ -52,11 +53,33 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	}
 	db.SetMaxOpenConns(4)
 	db.SetMaxIdleConns(4)
-	if err := migrate(ctx, db); err != nil {
+	if err = verify(ctx, db); err == nil {
+		err = migrate(ctx, db)
+	}
+	if err != nil {
 		db.Close()
 		return nil, failure("open metadata store "+path, err)
 	}
 	return &Store{db: db, writing: make(chan struct{}, 1)}, nil
+}
+
+// verify finds damage now, while somebody looks, rather than at the first use
+// of what is damaged. The file is small.
+func verify(ctx context.Context, db *sql.DB) error {
+	var finding string
+	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&finding); err != nil {
+		return err
+	}
+	if finding != "ok" {
+		return damaged(errors.New(strings.Join(strings.Fields(strings.TrimPrefix(finding, "*** in database main ***")), " ")))
+	}
+	return nil
+}
+
+// damaged is the error of a file whose content is not what was written.
+func damaged(cause error) *penstock.Error {
+	return &penstock.Error{Kind: penstock.KindInvalid, Message: "the file is damaged", Err: cause,
+		Mend: "restore it from a backup, or move it away to begin without any integration"}
 }
 
 func migrate(ctx context.Context, db *sql.DB) error {
@@ -119,6 +142,10 @@ func failure(op string, err error) error {
 			kind = penstock.KindConflict
 		case sqlite3.SQLITE_FULL:
 			kind = penstock.KindFull
+		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+			d := damaged(e)
+			d.Op = op
+			return d
 		case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY:
 			kind = penstock.KindSetting
 		}
