@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -42,6 +43,11 @@ func (w *Warehouse) attachAll(ctx context.Context) error {
 
 	clear(w.databases)
 	dev := &database{name: BuiltIn, alias: BuiltIn, path: filepath.Join(w.cfg.Dir, fileName(BuiltIn, 0))}
+	if isStub(dev.path) {
+		if err := os.Remove(dev.path); err != nil {
+			return fault(err, dev.path, "open warehouse in %s", w.cfg.Dir)
+		}
+	}
 	if err := w.attach(ctx, c, dev); penstock.KindOf(err) == penstock.KindConflict {
 		return err // another process owns the folder
 	}
@@ -67,6 +73,11 @@ func (w *Warehouse) attachAll(ctx context.Context) error {
 // destination database must say itself what it is; one that was never
 // completed is forgotten.
 func (w *Warehouse) attach(ctx context.Context, c *conn, db *database) error {
+	if isStub(db.path) {
+		db.err = errNeverCompleted
+		w.databases[db.name] = db
+		return db.err
+	}
 	db.err = fault(c.exec(ctx, "ATTACH "+literal(db.path)+" AS "+ident(db.alias)), db.path, "attach database %q", db.name)
 	attached := db.err == nil
 	if attached {
@@ -82,6 +93,28 @@ func (w *Warehouse) attach(ctx context.Context, c *conn, db *database) error {
 	}
 	w.databases[db.name] = db
 	return db.err
+}
+
+// headerSize is what every file of the engine has at least.
+const headerSize = 3 * 4096
+
+// isStub reports whether a file is the beginning of one of the engine's, cut
+// off before it held anything: a crash can leave that.
+func isStub(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, 12)
+	switch n, err := io.ReadFull(f, head); {
+	case errors.Is(err, io.EOF):
+		return true
+	case err != nil:
+		return n == 0
+	}
+	info, err := f.Stat()
+	return err == nil && info.Size() < headerSize && string(head[8:]) == "DUCK"
 }
 
 // errNeverCompleted marks a file of a database whose making was interrupted:
@@ -187,16 +220,35 @@ func (w *Warehouse) openWith(ctx context.Context, c *conn, spec penstock.Databas
 
 // create makes the file of a destination database.
 func (w *Warehouse) create(ctx context.Context, c *conn, db *database, spec penstock.DatabaseSpec) error {
+	if isStub(db.path) {
+		if err := os.Remove(db.path); err != nil {
+			return fault(err, db.path, "make database %q", db.name)
+		}
+	}
 	if err := c.exec(ctx, "ATTACH "+literal(db.path)+" AS "+ident(db.alias)); err != nil {
 		return fault(err, db.path, "make database %q", db.name)
 	}
-	if err := initialize(ctx, c, db.alias, spec); err != nil {
+	err := initialize(ctx, c, db.alias, spec)
+	if err == nil {
+		err = syncDir(w.cfg.Dir)
+	}
+	if err != nil {
 		_ = c.exec(context.Background(), "DETACH "+ident(db.alias))
 		return fault(err, db.path, "make database %q", db.name)
 	}
 	db.spec, db.err = spec, nil
 	w.databases[db.name] = db
 	return nil
+}
+
+// syncDir makes the names of new files durable.
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
 }
 
 // freeNumber returns the smallest number that tells the alias of a new
