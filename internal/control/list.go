@@ -12,22 +12,16 @@ import (
 	"penstock"
 )
 
-const (
-	minRecords = 20
-	maxRecords = 100
-)
+// pageSize is how many integrations a page has if the caller does not say.
+const pageSize = 100
 
 // List returns the integration that the identifier names, or a page of all
 // integrations in the order of their creation. A marker stays valid while
 // integrations are created and deleted: those that exist throughout are each
-// returned once. KindInvalid for arguments, KindIntegrationNotFound.
+// returned once. KindInvalid for a marker, KindIntegrationNotFound.
 func (s *Service) List(ctx context.Context, r ListRequest) (ListReply, error) {
 	if r.MaxRecords == 0 {
-		r.MaxRecords = maxRecords
-	}
-	if r.MaxRecords < minRecords || r.MaxRecords > maxRecords {
-		return ListReply{}, invalid("The parameter MaxRecords must be between " + strconv.Itoa(minRecords) + " and " +
-			strconv.Itoa(maxRecords) + ", and is " + strconv.Itoa(r.MaxRecords))
+		r.MaxRecords = pageSize
 	}
 	if r.Identifier != "" {
 		in, err := s.find(ctx, r.Identifier)
@@ -61,9 +55,6 @@ func (s *Service) List(ctx context.Context, r ListRequest) (ListReply, error) {
 
 // find returns the integration with that name, UUID or ARN.
 func (s *Service) find(ctx context.Context, identifier string) (penstock.Integration, error) {
-	if err := checkIdentifier(identifier); err != nil {
-		return penstock.Integration{}, err
-	}
 	missing := &penstock.Error{Kind: penstock.KindIntegrationNotFound, Message: "The integration " + quote(identifier) + " does not exist"}
 	id := penstock.IntegrationID(strings.ToLower(identifier))
 	arn, isARN := penstock.ParseARN(identifier)

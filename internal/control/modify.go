@@ -10,14 +10,14 @@ import (
 // Modify changes an integration's name, description or data filter. The first
 // two apply at once; another filter makes the integration modifying until the
 // runners have carried it out. It is allowed in active, syncing and
-// needs_attention, else KindInvalidState. KindInvalid for arguments,
+// needs_attention, else KindInvalidState. KindInvalid for the filter,
 // KindIntegrationNotFound, KindConflict if the name is taken.
 func (s *Service) Modify(ctx context.Context, r ModifyRequest) (penstock.Integration, error) {
 	in, err := s.find(ctx, r.Identifier)
 	if err != nil {
 		return penstock.Integration{}, err
 	}
-	if err := s.checkModify(in, r); err != nil {
+	if err := s.checkFilter(in, r.DataFilter); err != nil {
 		return penstock.Integration{}, err
 	}
 	refilter := false
@@ -50,35 +50,22 @@ func (s *Service) Modify(ctx context.Context, r ModifyRequest) (penstock.Integra
 	return in, nil
 }
 
-func (s *Service) checkModify(in penstock.Integration, r ModifyRequest) error {
-	if r.Name != nil {
-		if err := checkName(*r.Name); err != nil {
-			return err
-		}
-	}
-	if r.Description != nil {
-		if err := checkDescription(*r.Description); err != nil {
-			return err
-		}
-	}
-	if r.DataFilter == nil {
+func (s *Service) checkFilter(in penstock.Integration, filter *string) error {
+	if filter == nil {
 		return nil
-	}
-	if err := checkLength("DataFilter", *r.DataFilter, 1, penstock.MaxFilterLength); err != nil {
-		return err
 	}
 	_, source, ok := s.cfg.source(in.SourceARN)
 	if !ok {
 		return wrongState(in, "modified")
 	}
-	_, err := source.Source.ParseFilter(*r.DataFilter)
+	_, err := source.Source.ParseFilter(*filter)
 	return err
 }
 
 // Delete begins the deletion of an integration and returns it as deleting,
 // which is durable by then. It is allowed in active, failed, syncing and
 // needs_attention, else KindInvalidState; KindConflict if a deletion is under
-// way already; KindInvalid for arguments, KindIntegrationNotFound.
+// way already; KindIntegrationNotFound.
 func (s *Service) Delete(ctx context.Context, identifier string) (penstock.Integration, error) {
 	in, err := s.find(ctx, identifier)
 	if err != nil {

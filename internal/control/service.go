@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -13,8 +14,9 @@ import (
 
 // Service answers the operations of the RDS integration API. It writes what
 // is wanted into the Store and never dials; the Supervisor does what follows.
-// Its methods may be called concurrently. Errors are *penstock.Error whose
-// text may be shown to the caller.
+// Its methods may be called concurrently. Arguments have the lengths and the
+// patterns of the API already; what they name is looked up here. Errors are
+// *penstock.Error whose text may be shown to the caller.
 type Service struct {
 	cfg    Config
 	ledger ledger
@@ -75,27 +77,9 @@ func (s *Service) Create(ctx context.Context, r CreateRequest) (penstock.Integra
 
 // checkCreate checks the arguments one by one and returns the source.
 func (s *Service) checkCreate(r CreateRequest) (penstock.Source, error) {
-	if err := checkSourceARN(r.SourceARN); err != nil {
-		return nil, err
-	}
-	if err := checkLength("TargetArn", r.TargetARN, 20, 2048); err != nil {
-		return nil, err
-	}
-	if err := checkName(r.Name); err != nil {
-		return nil, err
-	}
-	if err := checkDescription(r.Description); err != nil {
-		return nil, err
-	}
-	if err := checkTags(r.Tags); err != nil {
-		return nil, err
-	}
-	if len(r.EncryptionContext) > 0 && r.KMSKeyID == "" {
-		return nil, invalid("The parameter AdditionalEncryptionContext can be given only together with KMSKeyId")
-	}
 	name, source, ok := s.cfg.source(r.SourceARN)
 	if !ok {
-		return nil, &penstock.Error{Kind: penstock.KindSourceNotFound, Message: "The source " + name + " does not exist: " + r.SourceARN}
+		return nil, &penstock.Error{Kind: penstock.KindSourceNotFound, Message: sourceNotFound(r.SourceARN, name)}
 	}
 	if _, _, ok := s.cfg.target(r.TargetARN); !ok {
 		return nil, invalid("You don't have access to zero-ETL integrations with " + quote(r.TargetARN) +
@@ -105,6 +89,15 @@ func (s *Service) checkCreate(r CreateRequest) (penstock.Source, error) {
 		return nil, &penstock.Error{Kind: penstock.KindKeyNotAccessible, Message: "The key " + quote(r.KMSKeyID) + " does not exist or is disabled"}
 	}
 	return source.Source, nil
+}
+
+// sourceNotFound says that there is no such source, in AWS's words for it.
+func sourceNotFound(arn, name string) string {
+	noun := "DBCluster"
+	if a, _ := penstock.ParseARN(arn); strings.HasPrefix(a.Resource, "db:") {
+		noun = "DBInstance"
+	}
+	return noun + " " + name + " not found: the configuration has no source with the ARN " + arn
 }
 
 // admit decides whether a new integration may stand beside the others.
@@ -147,7 +140,9 @@ func (s *Service) admit(in penstock.Integration, others []penstock.Integration) 
 	}
 	if creating != "" {
 		return &penstock.Error{Kind: penstock.KindConflict,
-			Message: fmt.Sprintf("The integration %s of the source %s is still being created. Try again when it is active.", creating, in.SourceARN)}
+			Message: fmt.Sprintf("The integration %s can't be created because another operation is in progress for the Amazon Redshift data warehouse "+
+				"specified by the Amazon Resource Name (ARN). Try again after the current operation completes. "+
+				"The integration %s of the same source is still being created.", in.Name, creating)}
 	}
 	return nil
 }

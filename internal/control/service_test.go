@@ -48,27 +48,13 @@ func TestCreateRefuses(t *testing.T) {
 		kind   penstock.Kind
 		text   string
 	}{
-		{"no source", func(r *CreateRequest) { r.SourceARN = "" }, penstock.KindInvalid, "SourceArn"},
-		{"bad source", func(r *CreateRequest) { r.SourceARN = "arn:aws:rds:us-east-1:123456789012:cluster:Shop" }, penstock.KindInvalid, "SourceArn"},
-		{"unknown source", func(r *CreateRequest) { r.SourceARN += "2" }, penstock.KindSourceNotFound, "shop2"},
+		{"unknown source", func(r *CreateRequest) { r.SourceARN += "2" }, penstock.KindSourceNotFound, "DBCluster shop2 not found"},
 		{"other kind", func(r *CreateRequest) { r.SourceARN = "arn:aws:rds:us-east-1:123456789012:db:shop" }, penstock.KindSourceNotFound, "shop"},
 		{"other account", func(r *CreateRequest) { r.SourceARN = "arn:aws:rds:us-east-1:123456789013:cluster:shop" }, penstock.KindSourceNotFound, "shop"},
-		{"short target", func(r *CreateRequest) { r.TargetARN = "arn" }, penstock.KindInvalid, "TargetArn"},
 		{"unknown target", func(r *CreateRequest) { r.TargetARN = targetARN("9") }, penstock.KindInvalid, "does not exist or permissions for it are missing"},
-		{"no name", func(r *CreateRequest) { r.Name = "" }, penstock.KindInvalid, "IntegrationName"},
-		{"digit first", func(r *CreateRequest) { r.Name = "1a" }, penstock.KindInvalid, "IntegrationName"},
-		{"double hyphen", func(r *CreateRequest) { r.Name = "a--b" }, penstock.KindInvalid, "IntegrationName"},
-		{"last hyphen", func(r *CreateRequest) { r.Name = "a-" }, penstock.KindInvalid, "IntegrationName"},
-		{"newline in name", func(r *CreateRequest) { r.Name = "a\n" }, penstock.KindInvalid, "IntegrationName"},
-		{"long name", func(r *CreateRequest) { r.Name = strings.Repeat("a", 64) }, penstock.KindInvalid, "1 to 63"},
-		{"long description", func(r *CreateRequest) { r.Description = strings.Repeat("é", 1001) }, penstock.KindInvalid, "0 to 1000"},
-		{"two lines", func(r *CreateRequest) { r.Description = "a\nb" }, penstock.KindInvalid, "single line"},
 		{"no filter", func(r *CreateRequest) { r.DataFilter = "" }, penstock.KindInvalid, "Your data filter must contain at least one include statement"},
 		{"bad filter", func(r *CreateRequest) { r.DataFilter = "include: a" }, penstock.KindInvalid, "position 11"},
 		{"key", func(r *CreateRequest) { r.KMSKeyID = "alias/app" }, penstock.KindKeyNotAccessible, "alias/app"},
-		{"context without key", func(r *CreateRequest) { r.EncryptionContext = map[string]string{"a": "b"} }, penstock.KindInvalid, "KMSKeyId"},
-		{"reserved tag", func(r *CreateRequest) { r.Tags = []penstock.Tag{{Key: "aws:x"}} }, penstock.KindInvalid, "reserved"},
-		{"same tag twice", func(r *CreateRequest) { r.Tags = []penstock.Tag{{Key: "x"}, {Key: "x"}} }, penstock.KindInvalid, "twice"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -82,12 +68,6 @@ func TestCreateRefuses(t *testing.T) {
 				t.Errorf("the store has %v, %v", all, err)
 			}
 		})
-	}
-	b := setup(t)
-	r := b.request(strings.Repeat("a", 63))
-	r.Description = strings.Repeat("é", 1000)
-	if _, err := b.svc.Create(t.Context(), r); err != nil {
-		t.Errorf("at the limits: %v", err)
 	}
 }
 
@@ -113,7 +93,7 @@ func TestCreateBesideOthers(t *testing.T) {
 	_, err = create("two", "cluster:shop", "1")
 	wantKind(t, err, penstock.KindAlreadyExists, "one")
 	_, err = create("two", "cluster:shop", "2")
-	wantKind(t, err, penstock.KindConflict, "still being created")
+	wantKind(t, err, penstock.KindConflict, "because another operation is in progress for the Amazon Redshift data warehouse specified by the Amazon Resource Name (ARN). Try again after the current operation completes.")
 	b.force(one.ID, penstock.StatusActive)
 	if _, err = create("two", "cluster:shop", "2"); err != nil {
 		t.Fatal(err)
@@ -215,10 +195,7 @@ func TestModifyRefuses(t *testing.T) {
 		return err
 	}
 	wantKind(t, modify(ModifyRequest{Name: new("two")}), penstock.KindConflict, "Integration names must be unique within an account")
-	wantKind(t, modify(ModifyRequest{Name: new("")}), penstock.KindInvalid, "IntegrationName")
-	wantKind(t, modify(ModifyRequest{DataFilter: new("")}), penstock.KindInvalid, "DataFilter")
 	wantKind(t, modify(ModifyRequest{DataFilter: new("exclude: a.b.c")}), penstock.KindInvalid, "Your data filter must contain at least one include statement")
-	wantKind(t, modify(ModifyRequest{Description: new("a\rb")}), penstock.KindInvalid, "Description")
 	storetest.Same(t, b.get(in.ID), func() penstock.Integration {
 		in.Status, in.StatusSince = penstock.StatusActive, b.get(in.ID).StatusSince
 		return in
@@ -255,10 +232,6 @@ func TestIdentifiers(t *testing.T) {
 		wantKind(t, err, penstock.KindIntegrationNotFound, identifier)
 		_, err = b.svc.Delete(t.Context(), identifier)
 		wantKind(t, err, penstock.KindIntegrationNotFound, identifier)
-	}
-	for _, identifier := range []string{"", "a b", "é", strings.Repeat("a", 256)} {
-		_, err := b.svc.Delete(t.Context(), identifier)
-		wantKind(t, err, penstock.KindInvalid, "IntegrationIdentifier")
 	}
 }
 
@@ -310,10 +283,6 @@ func TestPages(t *testing.T) {
 		t.Errorf("the pages show %v; want %v", seen, want)
 	}
 
-	for _, r := range []ListRequest{{MaxRecords: 19}, {MaxRecords: 101}, {MaxRecords: -1}} {
-		_, err := b.svc.List(t.Context(), r)
-		wantKind(t, err, penstock.KindInvalid, "MaxRecords")
-	}
 	for _, m := range []string{"x", "!", "MSB4IHk", strings.Repeat("a", 400)} {
 		_, err := b.svc.List(t.Context(), ListRequest{Marker: m})
 		wantKind(t, err, penstock.KindInvalid, "Marker")
@@ -353,12 +322,6 @@ func TestTags(t *testing.T) {
 	}
 	want("[{b 2} {c 3}]")
 
-	for _, tag := range []penstock.Tag{
-		{}, {Key: strings.Repeat("k", 129)}, {Key: "k", Value: strings.Repeat("v", 257)}, {Key: "a;b"}, {Key: "a", Value: "<"},
-		{Key: "aws:a"}, {Key: "AWS:a"}, {Key: "rds:a"},
-	} {
-		wantKind(t, add(tag), penstock.KindInvalid, "")
-	}
 	var many []penstock.Tag
 	for n := range 48 {
 		many = append(many, penstock.Tag{Key: fmt.Sprint(n), Value: strings.Repeat("é", 256)})
@@ -371,10 +334,6 @@ func TestTags(t *testing.T) {
 		t.Errorf("overwriting one of 50: %v", err)
 	}
 
-	for _, arn := range []string{"", " ", "one", string(in.ID), "arn:aws:rds:us-east-1:123456789012:cluster:shop"} {
-		_, err := b.svc.ListTags(ctx, arn)
-		wantKind(t, err, penstock.KindInvalid, "ResourceName")
-	}
 	wantKind(t, b.svc.AddTags(ctx, in.ARN+"0", nil), penstock.KindIntegrationNotFound, "does not exist")
 	wantKind(t, b.svc.RemoveTags(ctx, in.ARN+"0", nil), penstock.KindIntegrationNotFound, "does not exist")
 }
