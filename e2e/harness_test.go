@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -64,11 +66,13 @@ func binary(t testing.TB) string {
 // penstock is a server under test, on a data folder of its own. It may be
 // killed and started again.
 type penstock struct {
-	t      testing.TB
-	dir    string
-	config string
-	api    string // host:port
-	sql    string // host:port
+	t       testing.TB
+	dir     string
+	dataDir string
+	config  string
+	api     string // host:port
+	sql     string // host:port
+	secrets []string
 
 	cmd  *exec.Cmd
 	done chan struct{} // closed when cmd has ended
@@ -78,17 +82,45 @@ type penstock struct {
 // newPenstock writes a configuration with one source and starts a server.
 func newPenstock(t testing.TB, source string) *penstock {
 	t.Helper()
+	p := configured(t, source)
+	p.start(t)
+	return p
+}
+
+// configured writes a configuration with one source and starts nothing yet.
+func configured(t testing.TB, source string) *penstock {
+	t.Helper()
 	p := &penstock{t: t, dir: t.TempDir(), api: freeAddress(t), sql: freeAddress(t), log: &lockedBuffer{}}
 	p.config = filepath.Join(p.dir, "penstock.yaml")
+	p.dataDir = filepath.Join(p.dir, "data")
+	p.secrets = []string{secretKey, sqlPassword}
+	if u, err := url.Parse(source); err == nil && u.User != nil {
+		if password, ok := u.User.Password(); ok {
+			p.secrets = append(p.secrets, password)
+		}
+	}
 	p.write(t, source)
-	p.start(t)
 	t.Cleanup(func() {
-		p.kill(t)
+		if p.cmd != nil {
+			p.kill(t)
+		}
+		p.assertDiscreet(t, p.log.String())
 		if t.Failed() {
-			t.Logf("penstock's log:\n%s", p.log.tail(20_000))
+			t.Logf("penstock's log:\n%s", p.log.tail(20_000, `msg="api request" action=DescribeIntegrations`))
 		}
 	})
 	return p
+}
+
+// assertDiscreet checks that what a person may read has neither a secret in it
+// nor the inside of the program.
+func (p *penstock) assertDiscreet(t testing.TB, text string) {
+	t.Helper()
+	for _, s := range append(p.secrets, "panic:", "goroutine ", ".go:") {
+		if i := strings.Index(text, s); i >= 0 {
+			t.Errorf("there is %q in what it says: …%s…", s, text[max(0, i-200):min(len(text), i+200)])
+		}
+	}
 }
 
 func (p *penstock) write(t testing.TB, source string) {
@@ -100,12 +132,13 @@ sql:
   listen: %s
   users: [{name: admin, password: %s, superuser: true}]
 access_keys: [{id: %s, secret: %s}]
+data_dir: %s
 delete_grace: 5s
 sources:
   shop: {kind: cluster, url: %q}
 targets:
   analytics: {engine: duckdb}
-`, account, region, p.api, p.sql, sqlPassword, accessKey, secretKey, source)
+`, account, region, p.api, p.sql, sqlPassword, accessKey, secretKey, p.dataDir, source)
 	if err := os.WriteFile(p.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -168,6 +201,7 @@ func (p *penstock) run(t testing.TB, args ...string) (out string, code int) {
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
+	p.assertDiscreet(t, string(text))
 	return string(text), cmd.ProcessState.ExitCode()
 }
 
@@ -239,12 +273,13 @@ const patience = 90 * time.Second
 
 func await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
+	began := time.Now()
 	for !ok() {
-		if time.Now().After(deadline) {
+		waited := time.Since(began)
+		if waited > patience {
 			t.Fatalf("waited in vain for %s", what)
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(min(max(20*time.Millisecond, waited/20), 200*time.Millisecond))
 	}
 }
 
@@ -276,8 +311,15 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-func (b *lockedBuffer) tail(n int) string {
-	s := b.String()
+// tail returns the last n bytes of the lines without any of the words.
+func (b *lockedBuffer) tail(n int, without ...string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(b.String()) {
+		if !slices.ContainsFunc(without, func(w string) bool { return strings.Contains(line, w) }) {
+			kept.WriteString(line)
+		}
+	}
+	s := kept.String()
 	return s[max(0, len(s)-n):]
 }
 

@@ -54,16 +54,21 @@ type streamView struct {
 func (s *stream) run(ctx context.Context) {
 	quick := backoff{least: 100 * time.Millisecond, most: 30 * time.Second}
 	slow := backoff{least: 4 * time.Second, most: 30 * time.Second}
+	last := ""
 	for {
 		started := s.now()
 		err := s.once(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if s.now().Sub(started) >= goodRun {
-			quick.reset()
+		// Something else to mend than last time: somebody is about to mend things.
+		if s.now().Sub(started) >= goodRun || penstock.MendOf(err) != last {
 			slow.reset()
 		}
+		if s.now().Sub(started) >= goodRun {
+			quick.reset()
+		}
+		last = penstock.MendOf(err)
 		s.log.Warn("stream ended", "err", err, "kind", penstock.KindOf(err).String())
 		s.changed()
 		delay := &quick

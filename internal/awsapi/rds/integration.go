@@ -52,7 +52,7 @@ func errorsValue(problems []penstock.Problem) query.Value {
 		}
 		message := p.Message
 		if p.Mend != "" {
-			message += " To mend it: " + p.Mend
+			message = sentence(message) + " To mend it: " + p.Mend
 		}
 		items = append(items, query.StructureValue(query.Fields{
 			"ErrorCode":    query.TextValue(string(p.Code)),
