@@ -150,10 +150,10 @@ func (c condition) merge(stored []penstock.Problem, now time.Time) []penstock.Pr
 	return merged
 }
 
-// sameProblems reports whether both tell of the same problems, equally grave;
-// the wording may differ.
+// sameProblems reports whether both tell of the same problems, equally grave
+// and mended in the same way; the wording may differ.
 func sameProblems(a, b []penstock.Problem) bool {
 	return slices.EqualFunc(a, b, func(a, b penstock.Problem) bool {
-		return a.Key() == b.Key() && a.Severity == b.Severity
+		return a.Key() == b.Key() && a.Severity == b.Severity && a.Mend == b.Mend
 	})
 }
