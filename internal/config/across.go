@@ -98,8 +98,8 @@ func at(v value, keys ...string) place {
 // Warnings returns what is allowed and yet probably not meant, a sentence each.
 func (c *Config) Warnings() []string {
 	var w []string
-	if !Loopback(c.API.Listen) {
-		w = append(w, "api.listen "+c.API.Listen+" is reachable from other machines, over plain HTTP: put a TLS proxy in front of it")
+	if !Loopback(c.API.Listen) && c.API.TLS.Mode == TLSOff {
+		w = append(w, "api.listen "+c.API.Listen+" is reachable from other machines, over plain HTTP: set api.tls, or put a TLS proxy in front of it")
 	}
 	for _, e := range c.Endpoints() {
 		if c.SQL.TLS.Mode == TLSOff && !Loopback(e.Listen) {

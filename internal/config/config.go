@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"penstock/internal/policy"
 )
 
 // Config is a valid configuration. Addresses are host:port; paths are absolute
@@ -21,6 +23,9 @@ type Config struct {
 	API        API
 	SQL        SQL
 	AccessKeys []AccessKey
+	KMSKeys    []KMSKey // in the order of the file
+	Quotas     Quotas
+	Throttle   Throttle
 	Sources    []Source // in the order of the file
 	Targets    []Target // in the order of the file
 
@@ -47,6 +52,7 @@ const (
 // API configures the integration API.
 type API struct {
 	Listen string
+	TLS    TLS // off or files
 }
 
 // SQL configures the SQL endpoints.
@@ -83,6 +89,24 @@ type User struct {
 type AccessKey struct {
 	ID     string
 	Secret Secret
+	Policy *policy.Policy // nil: it may do everything
+}
+
+// KMSKey is an encryption key that integrations may name.
+type KMSKey struct {
+	Name    string
+	Secret  Secret   // the material: 32 bytes
+	Aliases []string // each with the prefix alias/
+	Enabled bool
+}
+
+// Quotas limit the number of integrations.
+type Quotas struct{ PerAccount, PerTarget, PerSource int }
+
+// Throttle limits the requests of each access key.
+type Throttle struct {
+	Rate  float64 // requests per second; 0 is no limit
+	Burst int     // requests at once; at least 1 where there is a Rate
 }
 
 // SourceKind is which kind of RDS resource a source passes for in its ARN.
@@ -125,7 +149,18 @@ type Target struct {
 	Namespace        uuid.UUID     // given, or derived from account, region and name
 	Listen           string        // address of an SQL endpoint of its own; "" for none
 	FlushMinInterval time.Duration // pacing while caught up
+	Authorization    Authorization
 }
+
+// Authorization says whether integrating with a target takes a resource
+// policy that allows it.
+type Authorization string
+
+// The ways of authorization.
+const (
+	AuthorizationOff      Authorization = "off"
+	AuthorizationRequired Authorization = "required"
+)
 
 // Default values, where a file does not say otherwise.
 const (
@@ -152,8 +187,9 @@ func Default(dir string) *Config {
 		DataDir:       joinPath(dir, DefaultDataDir),
 		Memory:        DefaultMemory,
 		Log:           Log{Level: slog.LevelInfo, Format: LogText},
-		API:           API{Listen: DefaultAPIListen},
+		API:           API{Listen: DefaultAPIListen, TLS: TLS{Mode: TLSOff}},
 		SQL:           SQL{Listen: DefaultSQLListen, TLS: TLS{Mode: TLSAuto}},
+		Quotas:        Quotas{PerAccount: 100, PerTarget: 50, PerSource: 5},
 		CreatingLimit: DefaultCreatingLimit,
 		DeleteGrace:   DefaultDeleteGrace,
 	}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"penstock/internal/config"
+	"penstock/internal/policy"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -74,6 +76,7 @@ func TestMissingFile(t *testing.T) {
 
 var compare = cmp.Options{
 	cmp.Comparer(func(a, b config.Secret) bool { return a == b }),
+	cmp.Comparer(func(a, b policy.Policy) bool { return reflect.DeepEqual(a, b) }),
 	cmp.Comparer(func(a, b *url.URL) bool { return a.String() == b.String() }),
 }
 
@@ -93,11 +96,19 @@ func TestEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	everything, faults := policy.ReadIdentity(map[string]any{"Statement": map[string]any{"Effect": "Allow", "Action": "rds:*", "Resource": "*"}})
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	material := "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f"
 	want := &config.Config{
 		Account: "123456789012", Region: "eu-central-1",
 		DataDir: filepath.Join(dir, "state"), Memory: 1 << 30,
 		Log: config.Log{Level: slog.LevelDebug, Format: config.LogJSON},
-		API: config.API{Listen: "127.0.0.1:9400"},
+		API: config.API{
+			Listen: "127.0.0.1:9400",
+			TLS:    config.TLS{Mode: config.TLSFiles, Cert: filepath.Join(dir, "server.crt"), Key: filepath.Join(dir, "server.key")},
+		},
 		SQL: config.SQL{
 			Listen: "[::1]:9439",
 			TLS:    config.TLS{Mode: config.TLSFiles, Cert: filepath.Join(dir, "server.crt"), Key: filepath.Join(dir, "server.key")},
@@ -106,7 +117,13 @@ func TestEveryKey(t *testing.T) {
 				{Name: "Reader", Password: config.NewSecret("literal")},
 			},
 		},
-		AccessKeys: []config.AccessKey{{ID: "penstock", Secret: config.NewSecret("key-from-file")}},
+		AccessKeys: []config.AccessKey{{ID: "penstock", Secret: config.NewSecret("key-from-file"), Policy: &everything}},
+		KMSKeys: []config.KMSKey{
+			{Name: "app", Secret: config.NewSecret(material), Aliases: []string{"alias/app", "alias/team/app"}, Enabled: true},
+			{Name: "old", Secret: config.NewSecret(material)},
+		},
+		Quotas:   config.Quotas{PerAccount: 10, PerTarget: 50, PerSource: 2},
+		Throttle: config.Throttle{Rate: 2.5, Burst: 3},
 		Sources: []config.Source{
 			{Name: "shop", Kind: config.SourceDB, Password: config.NewSecret("from-url"),
 				URL: parseURL(t, "postgresql://penstock@db.example.com:5433/postgres?sslmode=require")},
@@ -117,9 +134,11 @@ func TestEveryKey(t *testing.T) {
 		},
 		Targets: []config.Target{
 			{Name: "lake", Engine: config.EngineDuckDB, Listen: ":9440", FlushMinInterval: time.Second,
-				Namespace: uuid.MustParse("0f7c3c5e-8a51-4f0a-9a4e-2f6d1f5b7c10")},
+				Authorization: config.AuthorizationRequired,
+				Namespace:     uuid.MustParse("0f7c3c5e-8a51-4f0a-9a4e-2f6d1f5b7c10")},
 			{Name: "analytics", Engine: config.EngineDuckDB, FlushMinInterval: 25 * time.Millisecond,
-				Namespace: uuid.MustParse("d23d4526-7a08-5916-bd3a-e1eb7f7f9e17")},
+				Authorization: config.AuthorizationOff,
+				Namespace:     uuid.MustParse("d23d4526-7a08-5916-bd3a-e1eb7f7f9e17")},
 		},
 		CreatingLimit: time.Hour, DeleteGrace: 0, PProf: "127.0.0.1:0",
 	}
@@ -170,9 +189,9 @@ func TestDefaults(t *testing.T) {
 		Account: "000000000000", Region: "us-east-1",
 		DataDir: filepath.Join(filepath.Dir(path), "data"), Memory: 512 << 20,
 		Log: config.Log{Level: slog.LevelInfo, Format: config.LogText},
-		API: config.API{Listen: "127.0.0.1:8400"},
+		API: config.API{Listen: "127.0.0.1:8400", TLS: config.TLS{Mode: config.TLSOff}}, Quotas: config.Quotas{PerAccount: 100, PerTarget: 50, PerSource: 5},
 		SQL: config.SQL{Listen: "127.0.0.1:5439", TLS: config.TLS{Mode: config.TLSAuto}},
-		Targets: []config.Target{{Name: "analytics", Engine: config.EngineDuckDB, FlushMinInterval: 25 * time.Millisecond,
+		Targets: []config.Target{{Name: "analytics", Engine: config.EngineDuckDB, Authorization: config.AuthorizationOff, FlushMinInterval: 25 * time.Millisecond,
 			Namespace: uuid.MustParse("4a16bf68-e1fd-5937-95d3-f3e07f4f3538")}},
 		CreatingLimit: 25 * time.Minute, DeleteGrace: time.Minute,
 	}

@@ -20,9 +20,9 @@ func (d *decoder) config(v value) *Config {
 		"api":            func(v value) { d.api(v, &c.API) },
 		"sql":            func(v value) { d.sql(v, &c.SQL) },
 		"access_keys":    func(v value) { c.AccessKeys = d.accessKeys(v) },
-		"kms_keys":       d.later,
-		"quotas":         d.later,
-		"throttle":       d.later,
+		"kms_keys":       func(v value) { c.KMSKeys = d.kmsKeys(v) },
+		"quotas":         func(v value) { d.quotas(v, &c.Quotas) },
+		"throttle":       func(v value) { d.throttle(v, &c.Throttle) },
 		"sources":        func(v value) { c.Sources = d.sources(v) },
 		"targets":        func(v value) { c.Targets = d.targets(v) },
 		"creating_limit": parsed(d, &c.CreatingLimit, parsePositiveDuration),
@@ -47,7 +47,7 @@ func (d *decoder) log(v value, l *Log) {
 func (d *decoder) api(v value, a *API) {
 	d.mapping(v, fields{
 		"listen": parsed(d, &a.Listen, parseListen),
-		"tls":    d.later,
+		"tls":    func(v value) { d.tlsFiles(v, &a.TLS) },
 	})
 }
 
@@ -69,6 +69,15 @@ func (d *decoder) tls(v value, t *TLS) {
 	}
 	if v.node.Kind != yaml.MappingNode {
 		d.add(v.place, "must be auto, off or {cert: PATH, key: PATH}")
+		return
+	}
+	d.tlsFiles(v, t)
+}
+
+// tlsFiles reads {cert: PATH, key: PATH}.
+func (d *decoder) tlsFiles(v value, t *TLS) {
+	if v.node.Kind != yaml.MappingNode {
+		d.add(v.place, "must be {cert: PATH, key: PATH}")
 		return
 	}
 	t.Mode = TLSFiles
@@ -132,7 +141,7 @@ func (d *decoder) accessKeys(v value) (all []AccessKey) {
 		d.mapping(v, fields{
 			"id":     parsed(d, &k.ID, parseAccessKeyID),
 			"secret": d.secret(&k.Secret),
-			"policy": d.later,
+			"policy": func(v value) { k.Policy = d.policy(v) },
 		})
 		d.require(v, "id", "secret")
 		if k.ID != "" && seen[k.ID] {
@@ -229,13 +238,13 @@ func (d *decoder) targets(v value) (all []Target) {
 		if err := checkName(name); err != nil {
 			d.add(v.place, "%v", err)
 		}
-		t := Target{Name: name, Engine: EngineDuckDB, FlushMinInterval: DefaultFlushMinInterval}
+		t := Target{Name: name, Engine: EngineDuckDB, FlushMinInterval: DefaultFlushMinInterval, Authorization: AuthorizationOff}
 		d.mapping(v, fields{
 			"engine":               parsed(d, &t.Engine, parseEngine),
 			"namespace":            parsed(d, &t.Namespace, parseUUID),
 			"listen":               parsed(d, &t.Listen, parseListen),
 			"destination_database": d.later,
-			"authorization":        d.later,
+			"authorization":        parsed(d, &t.Authorization, oneOf(AuthorizationOff, AuthorizationRequired)),
 			"on_bad_value":         d.later,
 			"flush": func(v value) {
 				d.mapping(v, fields{"min_interval": parsed(d, &t.FlushMinInterval, parseDuration)})
