@@ -3,7 +3,6 @@ package awsapi
 import (
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"slices"
 	"strings"
@@ -34,26 +33,7 @@ func readBody(r *http.Request) ([]byte, error) {
 	if r.Method != http.MethodPost && r.Method != http.MethodGet {
 		return nil, fault.MethodNotAllowed.Errorf("The method %.20s is not supported: send the request with POST or GET.", r.Method)
 	}
-	if len(body) > 0 {
-		if err := checkContentType(r.Header.Get("Content-Type")); err != nil {
-			return nil, err
-		}
-	}
 	return body, nil
-}
-
-// checkContentType refuses the bodies of other protocols, which would only
-// look like a request without an action.
-func checkContentType(contentType string) error {
-	if contentType == "" {
-		return nil
-	}
-	media, _, err := mime.ParseMediaType(contentType)
-	if err != nil || media != "application/x-www-form-urlencoded" {
-		return fault.InvalidQueryParameter.Errorf(
-			"The content type %.100q is not supported: this API takes application/x-www-form-urlencoded.", contentType)
-	}
-	return nil
 }
 
 // parameters returns those of the query string, without the ones that a

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-
-	"penstock/internal/awsapi/query"
 )
 
 // respond writes the reply, or the failure if err is not nil, and the line in
@@ -21,8 +19,9 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, x *exchange, bo
 	}
 	if err != nil {
 		e := faultOf(err)
-		status, body = e.Code.Status, query.ErrorReply(x.service.Namespace, x.requestID, e)
-		attrs = append(attrs, slog.String("code", e.Code.Name))
+		var code string
+		code, status, body = x.protocol.fail(x, w.Header(), e)
+		attrs = append(attrs, slog.String("code", code))
 		if e.Err != nil {
 			attrs = append(attrs, slog.String("cause", e.Err.Error()))
 		}
@@ -35,7 +34,7 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, x *exchange, bo
 	}
 
 	h := w.Header()
-	h.Set("Content-Type", query.ContentType)
+	h.Set("Content-Type", x.protocol.contentType())
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Date", s.config.Now().UTC().Format(http.TimeFormat)) // SDKs mend their clock skew by it
 	h["x-amzn-RequestId"] = []string{x.requestID}               // in the case that AWS writes

@@ -1,7 +1,6 @@
 package awsapi
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -11,12 +10,16 @@ import (
 	"time"
 
 	"penstock/internal/awsapi/fault"
-	"penstock/internal/awsapi/query"
 	"penstock/internal/awsapi/sigv4"
+	"penstock/internal/policy"
 )
 
 // AccessKey is a key that clients sign with.
-type AccessKey struct{ ID, Secret string }
+type AccessKey struct {
+	ID, Secret string
+	// Policy limits what the key may do; nil does not.
+	Policy *policy.Policy
+}
 
 // Config is what a Server needs to know.
 type Config struct {
@@ -24,6 +27,10 @@ type Config struct {
 	Region string
 	// Account is the account that all access keys belong to.
 	Account string
+	// Partition is that of the region; "" is "aws".
+	Partition string
+	// Throttle limits each access key.
+	Throttle Throttle
 	// AccessKeys are those that are accepted. IDs are distinct.
 	AccessKeys []AccessKey
 	// Now is the clock; nil is time.Now.
@@ -38,11 +45,17 @@ type Server struct {
 	config   Config
 	services map[string]*Service
 	fallback *Service // whose namespace is used while the service is unknown
-	secrets  map[string]string
+	keys     map[string]*accessKey
 	verifier sigv4.Verifier
 }
 
 var _ http.Handler = (*Server)(nil)
+
+// accessKey is a key with what it has used of its limit.
+type accessKey struct {
+	AccessKey
+	bucket bucket
+}
 
 // New returns a Server of these services, of which there is at least one. The
 // first lends its XML namespace to failures of requests whose service is not
@@ -54,9 +67,12 @@ func New(config Config, services ...Service) *Server {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{config: config, services: map[string]*Service{}, secrets: map[string]string{}}
+	if config.Partition == "" {
+		config.Partition = "aws"
+	}
+	s := &Server{config: config, services: map[string]*Service{}, keys: map[string]*accessKey{}}
 	for _, key := range config.AccessKeys {
-		s.secrets[key.ID] = key.Secret
+		s.keys[key.ID] = &accessKey{AccessKey: key}
 	}
 	var names []string
 	for i := range services {
@@ -68,8 +84,10 @@ func New(config Config, services ...Service) *Server {
 		Region:   config.Region,
 		Services: names,
 		Secret: func(id string) (string, bool) {
-			secret, ok := s.secrets[id]
-			return secret, ok
+			if key := s.keys[id]; key != nil {
+				return key.Secret, true
+			}
+			return "", false
 		},
 		Now: config.Now,
 	}
@@ -82,6 +100,7 @@ type exchange struct {
 	requestID string
 	started   time.Time
 	service   *Service
+	protocol  protocol
 	identity  sigv4.Identity
 	verified  bool
 	action    string
@@ -89,7 +108,7 @@ type exchange struct {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{requestID: newRequestID(), started: time.Now(), service: s.fallback}
+	x := &exchange{requestID: newRequestID(), started: time.Now(), service: s.fallback, protocol: guessProtocol(r)}
 	body, err := s.answer(r, x)
 	s.respond(w, r, x, body, err)
 }
@@ -115,40 +134,28 @@ func (s *Server) answer(r *http.Request, x *exchange) (reply []byte, err error) 
 		return nil, err
 	}
 	x.verified = true
+	if !s.keys[x.identity.AccessKeyID].bucket.take(s.config.Throttle, s.config.Now()) {
+		return nil, fault.Throttling.Errorf("Rate exceeded")
+	}
 
-	params, err := parameters(signed.RawQuery, body, x.identity.Presigned)
+	x.protocol = protocolOf(x.service)
+	action, input, unknown, err := x.protocol.decode(x, r, signed.RawQuery, body)
+	if len(unknown) > 0 {
+		s.config.Logger.WarnContext(r.Context(), "unknown parameters ignored",
+			"action", action.Name, "request_id", x.requestID, "parameters", unknown[:min(len(unknown), 10)])
+	}
 	if err != nil {
 		return nil, err
 	}
-	action, input, err := s.decode(r.Context(), x, params)
-	if err != nil {
+	caller := Caller{AccessKeyID: x.identity.AccessKeyID, Account: s.config.Account, Region: s.config.Region, Partition: s.config.Partition}
+	if err := s.authorize(r.Context(), x, caller, action, input); err != nil {
 		return nil, err
 	}
-	caller := Caller{AccessKeyID: x.identity.AccessKeyID, Account: s.config.Account, Region: s.config.Region}
 	result, err := action.Handle(r.Context(), caller, input)
 	if err != nil {
 		return nil, err
 	}
-	return query.Reply(x.service.Namespace, action.Name, x.requestID, result, action.Output)
-}
-
-// decode finds the action that the parameters name and reads its input.
-func (s *Server) decode(ctx context.Context, x *exchange, params []query.Param) (*Action, query.Value, error) {
-	name, version, rest, err := splitParams(params)
-	if err != nil {
-		return nil, query.Value{}, err
-	}
-	action, err := x.service.action(name, version)
-	if err != nil {
-		return nil, query.Value{}, err
-	}
-	x.action = action.Name
-	input, unknown, err := query.Decode(rest, action.Input)
-	if len(unknown) > 0 {
-		s.config.Logger.WarnContext(ctx, "unknown parameters ignored",
-			"action", action.Name, "request_id", x.requestID, "parameters", unknown[:min(len(unknown), 10)])
-	}
-	return action, input, err
+	return x.protocol.encode(x, action, result)
 }
 
 // faultOf returns what the client is told about err.

@@ -16,7 +16,11 @@ type Service struct {
 	Version string
 	// Namespace is the XML namespace of replies.
 	Namespace string
-	Actions   []Action
+	// Target is what stands before an action's name in the X-Amz-Target header
+	// of a service that speaks JSON 1.1, which has no Version and no Namespace.
+	// It is empty for one that speaks the Query protocol.
+	Target  string
+	Actions []Action
 }
 
 // Action is one action of a Service.
@@ -29,17 +33,20 @@ type Action struct {
 	// Faults are the codes that the action answers with beside those that
 	// every action has.
 	Faults []fault.Code
+	// Permissions returns what a caller whose access key has a policy must be
+	// allowed; nil stands for the action on every resource.
+	Permissions func(ctx context.Context, caller Caller, input query.Value) ([]Permission, error)
+	// Public: whoever has a key may do it, whatever the policy says.
+	Public bool
+	// Differs says how the action differs from that of AWS, "" if it does not;
+	// Absent lists faults of the API's model that do not occur here. Both are
+	// for the documentation.
+	Differs string
+	Absent  []string
 	// Handle does it. Input has the shape that the action names; the result
 	// must have that of Output. An error that is no *fault.Error is shown to
 	// the client as an InternalFailure. It is called concurrently.
 	Handle func(ctx context.Context, caller Caller, input query.Value) (query.Value, error)
-}
-
-// Caller is who made a request.
-type Caller struct {
-	AccessKeyID string
-	Account     string
-	Region      string
 }
 
 // action returns the action of that name and version.

@@ -26,6 +26,9 @@ var (
 	InvalidParameterValue       = Code{"InvalidParameterValue", http.StatusBadRequest}
 	MissingParameter            = Code{"MissingParameter", http.StatusBadRequest}
 
+	// Throttling: SDKs wait and try again.
+	Throttling = Code{"Throttling", http.StatusBadRequest}
+
 	// Ours to mend. SDKs try again by themselves.
 	InternalFailure    = Code{"InternalFailure", http.StatusInternalServerError}
 	ServiceUnavailable = Code{"ServiceUnavailable", http.StatusServiceUnavailable}

@@ -2,6 +2,8 @@ package query
 
 import (
 	"strconv"
+	"strings"
+	"time"
 	"unicode/utf8"
 
 	"penstock/internal/awsapi/fault"
@@ -35,6 +37,31 @@ func (s *Shape) checkInteger(path, text string) (Value, error) {
 		return Value{}, fault.InvalidParameterValue.Errorf("Invalid value %d for %s. Must be between %d and %d.", i, path, s.Min, s.Max)
 	}
 	return Value{kind: KindInteger, number: i}, nil
+}
+
+// checkBoolean reads true or false.
+func (s *Shape) checkBoolean(path, text string) (Value, error) {
+	switch strings.ToLower(text) {
+	case "true":
+		return BooleanValue(true), nil
+	case "false":
+		return BooleanValue(false), nil
+	}
+	return Value{}, fault.InvalidParameterValue.Errorf("Invalid value '%s' for %s. Must be true or false.", shorten(text), path)
+}
+
+// timeLayouts are the forms of ISO 8601 that SDKs and people write. A time
+// without a zone is UTC.
+var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"}
+
+// checkTime reads a moment.
+func (s *Shape) checkTime(path, text string) (Value, error) {
+	for _, layout := range timeLayouts {
+		if t, err := time.Parse(layout, text); err == nil {
+			return TimeValue(t.UTC()), nil
+		}
+	}
+	return Value{}, fault.InvalidParameterValue.Errorf("Invalid value '%s' for %s. Must be a time in ISO 8601 format, such as 2026-01-02T03:04:05Z.", shorten(text), path)
 }
 
 // shorten keeps a message readable.

@@ -57,7 +57,7 @@ type decoder struct {
 
 func (d *decoder) decode(n *node, s *Shape, path string) (Value, error) {
 	switch s.Kind {
-	case KindText, KindInteger:
+	case KindText, KindInteger, KindBoolean, KindTime:
 		return d.scalar(n, s, path)
 	case KindList:
 		return d.list(n, s, path)
@@ -76,8 +76,13 @@ func (d *decoder) scalar(n *node, s *Shape, path string) (Value, error) {
 	if len(n.children) > 0 || n.value == nil {
 		return Value{}, errForm(path, "is a single value and has no parts")
 	}
-	if s.Kind == KindInteger {
+	switch s.Kind {
+	case KindInteger:
 		return s.checkInteger(path, *n.value)
+	case KindBoolean:
+		return s.checkBoolean(path, *n.value)
+	case KindTime:
+		return s.checkTime(path, *n.value)
 	}
 	return s.checkText(path, *n.value)
 }

@@ -5,6 +5,9 @@
 //	form body --ParseForm--> []Param --Decode(shape)--> Value
 //	Value --Reply(shape)--> XML
 //
+// Services that speak JSON 1.1 instead have the same shapes: DecodeJSON and
+// ReplyJSON.
+//
 // It is made of pure functions: no network, no logger, no clock. It does not
 // know any action or any service.
 //

@@ -117,6 +117,8 @@ func (w *writer) value(name string, v Value, s *Shape) error {
 		w.leaf(name, v.text)
 	case KindInteger:
 		w.leaf(name, strconv.Itoa(v.number))
+	case KindBoolean:
+		w.leaf(name, strconv.FormatBool(v.number != 0))
 	case KindTime:
 		w.leaf(name, FormatTime(v.time))
 	case KindList:
@@ -159,20 +161,30 @@ func (w *writer) entries(name string, v Value) {
 	w.close(name)
 }
 
-// structure writes the members that are given, in the order of the shape.
-func (w *writer) structure(name string, v Value, s *Shape) error {
+// checkMembers holds the members of a reply against its shape.
+func (s *Shape) checkMembers(name string, v Value) error {
 	for field := range v.fields {
 		if _, ok := s.member(field); !ok {
 			return fmt.Errorf("%s has no member %s", name, field)
 		}
 	}
+	for _, m := range s.Members {
+		if _, ok := v.fields[m.Name]; !ok && m.Required {
+			return fmt.Errorf("%s lacks its member %s", name, m.Name)
+		}
+	}
+	return nil
+}
+
+// structure writes the members that are given, in the order of the shape.
+func (w *writer) structure(name string, v Value, s *Shape) error {
+	if err := s.checkMembers(name, v); err != nil {
+		return err
+	}
 	w.open(name, "")
 	for _, m := range s.Members {
 		field, ok := v.fields[m.Name]
 		if !ok {
-			if m.Required {
-				return fmt.Errorf("%s lacks its member %s", name, m.Name)
-			}
 			continue
 		}
 		if err := w.value(m.Name, field, m.Shape); err != nil {

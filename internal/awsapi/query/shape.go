@@ -9,7 +9,8 @@ type Kind uint8
 const (
 	KindText Kind = iota
 	KindInteger
-	KindTime // in replies only
+	KindBoolean
+	KindTime
 	KindList
 	KindMap // of text by text
 	KindStructure
@@ -42,6 +43,15 @@ type Member struct {
 	Name     string
 	Shape    *Shape
 	Required bool
+	// Differs says how a parameter differs from that of AWS, "" if it does not;
+	// for the documentation.
+	Differs string
+}
+
+// But returns the member with what is different about it.
+func (m Member) But(differs string) Member {
+	m.Differs = differs
+	return m
 }
 
 // member returns the member of that name.
@@ -66,7 +76,10 @@ func Text() *Shape { return &Shape{Kind: KindText} }
 // Integer is an integer from least to most.
 func Integer(least, most int) *Shape { return &Shape{Kind: KindInteger, Min: least, Max: most} }
 
-// Time is a moment in a reply.
+// Boolean is true or false.
+func Boolean() *Shape { return &Shape{Kind: KindBoolean} }
+
+// Time is a moment.
 func Time() *Shape { return &Shape{Kind: KindTime} }
 
 // List is a list whose elements are called item.

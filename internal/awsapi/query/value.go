@@ -10,7 +10,7 @@ import (
 type Value struct {
 	kind    Kind
 	text    string
-	number  int
+	number  int // also of a boolean: 0 or 1
 	time    time.Time
 	list    []Value
 	entries map[string]string
@@ -23,6 +23,14 @@ type Fields map[string]Value
 
 // TextValue returns a text.
 func TextValue(s string) Value { return Value{kind: KindText, text: s} }
+
+// BooleanValue returns true or false.
+func BooleanValue(b bool) Value {
+	if b {
+		return Value{kind: KindBoolean, number: 1}
+	}
+	return Value{kind: KindBoolean}
+}
 
 // TimeValue returns a moment.
 func TimeValue(t time.Time) Value { return Value{kind: KindTime, time: t} }
@@ -66,6 +74,12 @@ func (v Value) OptionalText(name string) *string {
 func (v Value) Integer(name string) int {
 	v.must(name)
 	return v.fields[name].number
+}
+
+// Time returns a moment, the zero time if it was not given.
+func (v Value) Time(name string) time.Time {
+	v.must(name)
+	return v.fields[name].time
 }
 
 // List returns a list member, nil if it was not given.

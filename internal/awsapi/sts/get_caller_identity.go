@@ -21,6 +21,7 @@ func Service() awsapi.Service {
 				query.Required("UserId", query.Text()),
 				query.Required("Account", query.Text()),
 			),
+			Public: true,
 			Handle: getCallerIdentity,
 		}},
 	}
@@ -29,7 +30,7 @@ func Service() awsapi.Service {
 // getCallerIdentity shows an access key as an IAM user of its name.
 func getCallerIdentity(_ context.Context, caller awsapi.Caller, _ query.Value) (query.Value, error) {
 	return query.StructureValue(query.Fields{
-		"Arn":     query.TextValue("arn:aws:iam::" + caller.Account + ":user/" + caller.AccessKeyID),
+		"Arn":     query.TextValue(caller.ARN()),
 		"UserId":  query.TextValue(caller.AccessKeyID),
 		"Account": query.TextValue(caller.Account),
 	}), nil
