@@ -48,6 +48,7 @@ type Integration struct {
 	DataFilter        string // the text as given; parse it with ParseFilter
 	Description       string
 	KMSKeyID          string            // always an ARN
+	WrappedKey        []byte            // the integration's data key, encrypted by that key
 	EncryptionContext map[string]string // nil if none was given
 	Tags              []Tag             // in the order in which the keys were first set
 

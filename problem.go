@@ -40,6 +40,7 @@ const (
 	ProblemRetainedWAL        ProblemCode = "RETAINED_WAL"
 	ProblemCleanupIncomplete  ProblemCode = "CLEANUP_INCOMPLETE"
 	ProblemSlotWaiting        ProblemCode = "SLOT_WAITING"
+	ProblemKeyNotAccessible   ProblemCode = "KMS_KEY_NOT_ACCESSIBLE"
 	ProblemInternal           ProblemCode = "INTERNAL"
 	ProblemTableSchemaChanged ProblemCode = "TABLE_SCHEMA_CHANGED"
 )

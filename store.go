@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Store remembers integrations, their events and what they left behind. Its
+// Store remembers integrations, their events, what they left behind, and the
+// resource policies of targets. Its
 // methods may be called concurrently; each is atomic, and durable when it
 // returns. Errors are KindIntegrationNotFound where an ID is unknown, and
 // KindConflict where a name is taken.
@@ -39,6 +40,16 @@ type Store interface {
 	Orphans(ctx context.Context) ([]Orphan, error)
 	// DeleteOrphan removes an orphan; one that is not there is no error.
 	DeleteOrphan(ctx context.Context, id IntegrationID) error
+
+	// PutPolicy sets the resource policy of the target with that ARN, in place
+	// of one that it has.
+	PutPolicy(ctx context.Context, targetARN, document string) error
+	// Policy returns the resource policy of a target, KindNotFound if it has
+	// none.
+	Policy(ctx context.Context, targetARN string) (document string, err error)
+	// DeletePolicy removes the resource policy of a target, KindNotFound if it
+	// has none.
+	DeletePolicy(ctx context.Context, targetARN string) error
 
 	Close() error
 }

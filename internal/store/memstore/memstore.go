@@ -18,6 +18,7 @@ type Store struct {
 	events       []penstock.Event
 	lastEvent    int64
 	orphans      map[penstock.IntegrationID]penstock.Orphan
+	policies     map[string]string // by the target's ARN
 }
 
 var _ penstock.Store = (*Store)(nil)
@@ -27,12 +28,14 @@ func New() *Store {
 	return &Store{
 		integrations: make(map[penstock.IntegrationID]penstock.Integration),
 		orphans:      make(map[penstock.IntegrationID]penstock.Orphan),
+		policies:     make(map[string]string),
 	}
 }
 
 // clone returns a copy that shares nothing with the original.
 func clone(in penstock.Integration) penstock.Integration {
 	in.EncryptionContext = maps.Clone(in.EncryptionContext)
+	in.WrappedKey = slices.Clone(in.WrappedKey)
 	in.Tags = slices.Clone(in.Tags)
 	in.Problems = slices.Clone(in.Problems)
 	in.Databases = slices.Clone(in.Databases)
@@ -206,6 +209,42 @@ func (s *Store) DeleteOrphan(ctx context.Context, id penstock.IntegrationID) err
 	defer s.mu.Unlock()
 	delete(s.orphans, id)
 	return ctx.Err()
+}
+
+// PutPolicy implements penstock.Store.
+func (s *Store) PutPolicy(ctx context.Context, targetARN, document string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.policies[targetARN] = document
+	return nil
+}
+
+// Policy implements penstock.Store.
+func (s *Store) Policy(ctx context.Context, targetARN string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	document, ok := s.policies[targetARN]
+	if !ok {
+		return "", penstock.Errorf(penstock.KindNotFound, "the target %s has no resource policy", targetARN)
+	}
+	return document, ctx.Err()
+}
+
+// DeletePolicy implements penstock.Store.
+func (s *Store) DeletePolicy(ctx context.Context, targetARN string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if _, ok := s.policies[targetARN]; !ok {
+		return penstock.Errorf(penstock.KindNotFound, "the target %s has no resource policy", targetARN)
+	}
+	delete(s.policies, targetARN)
+	return nil
 }
 
 // Close implements penstock.Store.

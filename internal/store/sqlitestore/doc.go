@@ -1,4 +1,5 @@
-// Package sqlitestore keeps integrations, events and orphans in a SQLite file:
+// Package sqlitestore keeps integrations, events, orphans and policies in a SQLite
+// file:
 // the metadata of a server that is alone.
 //
 // An integration is a JSON document beside the few columns that are searched

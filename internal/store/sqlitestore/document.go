@@ -18,6 +18,7 @@ type integrationDocument struct {
 	Description       string             `json:"description,omitempty"`
 	KMSKeyID          string             `json:"kms_key_id"`
 	EncryptionContext map[string]string  `json:"encryption_context,omitempty"`
+	WrappedKey        []byte             `json:"wrapped_key,omitempty"`
 	Tags              []tagDocument      `json:"tags,omitempty"`
 	Status            penstock.Status    `json:"status"`
 	StatusSince       time.Time          `json:"status_since"`
@@ -68,7 +69,7 @@ func convert[T, U any](list []T, f func(T) U) []U {
 func encode(in penstock.Integration) (string, error) {
 	text, err := json.Marshal(integrationDocument{
 		ARN: in.ARN, SourceARN: in.SourceARN, TargetARN: in.TargetARN, DataFilter: in.DataFilter, Description: in.Description,
-		KMSKeyID: in.KMSKeyID, EncryptionContext: in.EncryptionContext, Status: in.Status, StatusSince: in.StatusSince.UTC(),
+		KMSKeyID: in.KMSKeyID, EncryptionContext: in.EncryptionContext, WrappedKey: in.WrappedKey, Status: in.Status, StatusSince: in.StatusSince.UTC(),
 		Tags: convert(in.Tags, func(t penstock.Tag) tagDocument { return tagDocument(t) }),
 		Problems: convert(in.Problems, func(p penstock.Problem) problemDocument {
 			p.Since = p.Since.UTC()
@@ -90,7 +91,7 @@ func decode(id penstock.IntegrationID, name string, created int64, document stri
 	return penstock.Integration{
 		ID: id, Name: name, CreatedAt: time.Unix(0, created).UTC(),
 		ARN: d.ARN, SourceARN: d.SourceARN, TargetARN: d.TargetARN, DataFilter: d.DataFilter, Description: d.Description,
-		KMSKeyID: d.KMSKeyID, EncryptionContext: d.EncryptionContext, Status: d.Status, StatusSince: d.StatusSince,
+		KMSKeyID: d.KMSKeyID, EncryptionContext: d.EncryptionContext, WrappedKey: d.WrappedKey, Status: d.Status, StatusSince: d.StatusSince,
 		Tags:      convert(d.Tags, func(t tagDocument) penstock.Tag { return penstock.Tag(t) }),
 		Problems:  convert(d.Problems, func(p problemDocument) penstock.Problem { return penstock.Problem(p) }),
 		Databases: convert(d.Databases, func(d databaseDocument) penstock.DestinationDatabase { return penstock.DestinationDatabase(d) }),

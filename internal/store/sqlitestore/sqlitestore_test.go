@@ -96,19 +96,23 @@ func TestWritesSurviveACrash(t *testing.T) {
 
 func TestDocumentsOfEarlierVersions(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("testdata/integration-1.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := storetest.Sample(1)
-	in, err := decode(want.ID, want.Name, want.CreatedAt.UnixNano(), string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	storetest.Same(t, in, want)
-	now, err := encode(want)
-	if err != nil || now != strings.TrimSpace(string(text)) {
-		t.Errorf("this version writes %s, %v", now, err)
+	withoutKey := want
+	withoutKey.WrappedKey = nil
+	for file, want := range map[string]penstock.Integration{"integration-1.json": withoutKey, "integration-2.json": want} {
+		text, err := os.ReadFile(filepath.Join("testdata", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := decode(want.ID, want.Name, want.CreatedAt.UnixNano(), string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		storetest.Same(t, in, want)
+		now, err := encode(want)
+		if err != nil || now != strings.TrimSpace(string(text)) {
+			t.Errorf("this version writes %s, %v", now, err)
+		}
 	}
 }
 

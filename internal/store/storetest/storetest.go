@@ -28,6 +28,7 @@ func Sample(n int) penstock.Integration {
 		Description:       "with <markup> & ünïcode",
 		KMSKeyID:          "arn:aws:kms:us-east-1:123456789012:key/1",
 		EncryptionContext: map[string]string{"dept": "sales", "b": ""},
+		WrappedKey:        []byte("\x00wrapped\xff"),
 		Tags:              []penstock.Tag{{Key: "z", Value: "1"}, {Key: "a"}},
 		CreatedAt:         start.Add(time.Duration(n) * time.Second),
 		Status:            penstock.StatusCreating,
@@ -57,6 +58,7 @@ func Run(t *testing.T, open func(t *testing.T) penstock.Store) {
 		{"Copies", copies},
 		{"Events", events},
 		{"Orphans", orphans},
+		{"Policies", policies},
 		{"Cancelled", cancelled},
 	}
 	for _, test := range tests {
@@ -284,6 +286,7 @@ func copies(t *testing.T, s penstock.Store) {
 	in := Sample(1)
 	create(t, s, in)
 	spoil := func(in penstock.Integration) {
+		in.WrappedKey[0] = 'x'
 		in.Tags[0].Value, in.Problems[0].Message, in.Databases[0].Name, in.EncryptionContext["dept"] = "spoilt", "spoilt", "spoilt", "spoilt"
 	}
 	spoil(in)
@@ -382,6 +385,32 @@ func orphans(t *testing.T, s penstock.Store) {
 	if got, err := s.Orphans(ctx); err != nil || len(got) != 1 {
 		t.Errorf("Orphans: %+v, %v", got, err)
 	}
+}
+
+func policies(t *testing.T, s penstock.Store) {
+	ctx := t.Context()
+	want := func(arn, document string) {
+		t.Helper()
+		if got, err := s.Policy(ctx, arn); err != nil || got != document {
+			t.Errorf("Policy(%s): %q, %v; want %q", arn, got, err, document)
+		}
+	}
+	_, err := s.Policy(ctx, "a")
+	wantKind(t, err, penstock.KindNotFound)
+	wantKind(t, s.DeletePolicy(ctx, "a"), penstock.KindNotFound)
+	for _, p := range [][2]string{{"a", "1"}, {"b", `{"é": "2"}`}, {"a", "3"}} {
+		if err := s.PutPolicy(ctx, p[0], p[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want("a", "3")
+	want("b", `{"é": "2"}`)
+	if err := s.DeletePolicy(ctx, "a"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Policy(ctx, "a")
+	wantKind(t, err, penstock.KindNotFound)
+	want("b", `{"é": "2"}`)
 }
 
 func cancelled(t *testing.T, s penstock.Store) {

@@ -1,0 +1,5 @@
+-- +goose Up
+CREATE TABLE policies (
+    target   TEXT PRIMARY KEY, -- ARN
+    document TEXT NOT NULL
+) STRICT;
