@@ -96,6 +96,36 @@ type Load interface {
 	Close() error
 }
 
+// Follower is a Capture that can load tables while its stream stays open for
+// others. Without it a load is made while the stream is closed.
+type Follower interface {
+	// LoadBeside is Capture.Load, except that it may be called, and the load
+	// used, while other methods of the Capture are in use by another goroutine.
+	// at is a position of the open stream. KindQuota means that the source
+	// cannot have one more stream; a Load with the stream closed may work.
+	LoadBeside(ctx context.Context, at Position, tables []Table) (FollowedLoad, error)
+}
+
+// FollowedLoad is a Load that can be brought up to date by a stream of its own.
+type FollowedLoad interface {
+	Load
+	// Follow opens a stream of the changes to the load's tables that the load
+	// does not show. It is called once, after the chunks have been read.
+	Follow(ctx context.Context) (FollowingStream, error)
+}
+
+// FollowingStream is the stream of a FollowedLoad. Its positions belong to it
+// alone, and it reports nothing in Passed.
+type FollowingStream interface {
+	Stream
+	// Reached reports whether everything has been delivered that the main
+	// stream delivers up to a position.
+	Reached(p Position) bool
+	// Snapshot names what load and stream have delivered together by now, at
+	// a transaction boundary, for joining it with the main stream.
+	Snapshot() Snapshot
+}
+
 // Chunk is a piece of a table to load.
 type Chunk struct {
 	Table *Table

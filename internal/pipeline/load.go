@@ -15,28 +15,51 @@ const loadBuffer = 8 << 20
 
 // loading is one load in progress.
 type loading struct {
-	p    *Pipeline
-	view penstock.Load
+	p      *Pipeline
+	view   penstock.Load
+	tables []penstock.Table
 
 	mu     sync.Mutex
 	left   map[penstock.TableID]int   // chunks to do
 	failed map[penstock.TableID]error // not to be completed
 }
 
-// load copies tables into hidden versions. A table that changes under it, or
-// alone cannot be read, is left for a later turn; the others go on (promise 5).
+// load copies tables into hidden versions while no stream is open. A table
+// that changes under it, or alone cannot be read, is left for a later turn; the
+// others go on (promise 5).
 func (p *Pipeline) load(ctx context.Context, tables []penstock.Table) error {
-	for i := range tables {
-		if err := p.dest.Ensure(ctx, &tables[i]); err != nil {
-			return err
-		}
+	if err := p.ensure(ctx, tables); err != nil {
+		return err
 	}
 	view, err := p.capture.Load(ctx, tables)
 	if err != nil {
 		return err
 	}
 	defer view.Close()
-	l := &loading{p: p, view: view, left: map[penstock.TableID]int{}, failed: map[penstock.TableID]error{}}
+	l, err := p.copyTables(ctx, view, tables)
+	if err != nil {
+		return err
+	}
+	return p.writer.do(ctx, func(d penstock.Destination) error { return l.recordAll(ctx, d, view.Snapshot()) })
+}
+
+// ensure makes the hidden versions.
+func (p *Pipeline) ensure(ctx context.Context, tables []penstock.Table) error {
+	return p.writer.do(ctx, func(d penstock.Destination) error {
+		for i := range tables {
+			if err := d.Ensure(ctx, &tables[i]); err != nil {
+				return err
+			}
+		}
+		state, err := d.State(ctx)
+		p.status.setTables(state.Tables)
+		return err
+	})
+}
+
+// copyTables reads all that a load shows.
+func (p *Pipeline) copyTables(ctx context.Context, view penstock.Load, tables []penstock.Table) (*loading, error) {
+	l := &loading{p: p, view: view, tables: tables, left: map[penstock.TableID]int{}, failed: map[penstock.TableID]error{}}
 	chunks := view.Chunks()
 	total := int64(0)
 	for _, c := range chunks {
@@ -45,10 +68,7 @@ func (p *Pipeline) load(ctx context.Context, tables []penstock.Table) error {
 	}
 	p.status.loadBegins(len(tables), total)
 	defer p.status.loadEnds()
-	if err := l.readAll(ctx, chunks); err != nil {
-		return err
-	}
-	return l.record(ctx, tables)
+	return l, l.readAll(ctx, chunks)
 }
 
 // readAll reads the chunks with several connections.
@@ -66,7 +86,7 @@ func (l *loading) readAll(ctx context.Context, chunks []penstock.Chunk) error {
 		}
 		return nil
 	})
-	buffer := max(min(loadBuffer, l.p.limit/l.p.cfg.Connections), minLimit)
+	buffer := max(min(loadBuffer, l.p.limit()/l.p.cfg.Connections), minLimit)
 	for range l.p.cfg.Connections {
 		g.Go(func() error {
 			var rows penstock.Rows
@@ -90,7 +110,7 @@ func (l *loading) read(ctx context.Context, c penstock.Chunk, rows *penstock.Row
 	rows.Reset(c.Table)
 	err := l.view.Read(ctx, c, rows, buffer, func(bad int64) error {
 		n, size := rows.Len(), rows.Size()
-		if err := l.p.dest.Append(ctx, id, rows, bad); err != nil {
+		if err := l.p.writer.dest.Append(ctx, id, rows, bad); err != nil {
 			return err
 		}
 		l.p.status.loaded(int64(n), int64(size))
@@ -130,32 +150,34 @@ func (l *loading) done(id penstock.TableID) bool {
 	return l.left[id] == 0
 }
 
-// record notes which tables are complete, and why others are not.
-func (l *loading) record(ctx context.Context, tables []penstock.Table) error {
-	snapshot := l.view.Snapshot()
-	for i := range tables {
-		t := &tables[i]
-		err := l.failed[t.ID]
-		if err == nil && l.left[t.ID] > 0 {
-			err = penstock.Errorf(penstock.KindStale, "table %s was not read to its end", t)
-		}
-		if err == nil {
-			if err := l.p.dest.Loaded(ctx, t.ID, snapshot); err != nil {
-				return err
-			}
-			delete(l.p.retry, t.ID)
-			l.p.log.Info("table loaded", "table", t.String())
-			continue
-		}
-		l.p.backOff(t.ID)
-		state := penstock.TableStatus{Table: *t, State: penstock.TableResyncRequired, Reason: err.Error()}
-		if penstock.KindOf(err) == penstock.KindSetting {
-			state.State = penstock.TableFailed
-		}
-		l.p.log.Warn("table not loaded, will be tried again", "table", t.String(), "error", err)
-		if err := l.p.dest.SetStates(ctx, []penstock.TableStatus{state}); err != nil {
+// recordAll notes which tables are complete, and why others are not.
+func (l *loading) recordAll(ctx context.Context, d penstock.Destination, join penstock.Snapshot) error {
+	for i := range l.tables {
+		if err := l.record(ctx, d, &l.tables[i], join); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (l *loading) record(ctx context.Context, d penstock.Destination, t *penstock.Table, join penstock.Snapshot) error {
+	err := l.failed[t.ID]
+	if err == nil && l.left[t.ID] > 0 {
+		err = penstock.Errorf(penstock.KindStale, "table %s was not read to its end", t)
+	}
+	if err == nil {
+		if err := d.Loaded(ctx, t.ID, join); err != nil {
+			return err
+		}
+		l.p.retry.forget(t.ID)
+		l.p.log.Info("table loaded", "table", t.String())
+		return nil
+	}
+	l.p.retry.backOff(t.ID)
+	state := penstock.TableStatus{Table: *t, State: penstock.TableResyncRequired, Reason: err.Error()}
+	if penstock.KindOf(err) == penstock.KindSetting {
+		state.State = penstock.TableFailed
+	}
+	l.p.log.Warn("table not loaded, will be tried again", "table", t.String(), "error", err)
+	return d.SetStates(ctx, []penstock.TableStatus{state})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"penstock"
@@ -37,13 +38,15 @@ type Config struct {
 type Pipeline struct {
 	cfg    Config
 	log    *slog.Logger
-	limit  int // bytes of rows in one batch
 	status status
 
-	capture  penstock.Capture
-	dest     penstock.Destination
-	position penstock.Position // stored in dest
-	retry    map[penstock.TableID]backoff
+	capture penstock.Capture
+	writer  *writer
+	retry   retries
+	beside  *beside      // a load beside the stream; nil if there is none
+	shrink  atomic.Int32 // how often the limit has been halved
+
+	cannotFollow bool // the next load is made while no stream is open
 }
 
 // New returns a pipeline; it neither dials nor starts anything.
@@ -63,16 +66,20 @@ func New(cfg Config) *Pipeline {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	p := &Pipeline{cfg: cfg, log: cfg.Logger.With("integration", cfg.Spec.Integration, "destination", cfg.Spec.Name), retry: map[penstock.TableID]backoff{}}
-	// Two batches exist at a time, one being filled and one being applied; a
-	// batch being applied takes about as much again inside a target.
-	p.limit = int(cfg.Memory / 4)
+	p := &Pipeline{cfg: cfg, log: cfg.Logger.With("integration", cfg.Spec.Integration, "destination", cfg.Spec.Name)}
 	p.status.init(cfg)
 	return p
 }
 
 // minLimit is the smallest batch worth trying when memory runs out.
 const minLimit = 256 << 10
+
+// limit is how many bytes of rows a batch may hold. Two exist at a time, one
+// being filled and one being applied, and the latter takes about as much again
+// inside a target.
+func (p *Pipeline) limit() int {
+	return max(int(p.cfg.Memory/4)>>p.shrink.Load(), minLimit)
+}
 
 // Run replicates until ctx ends, and then returns nil. Any other return is an
 // error that says by its Kind what a supervisor can do; everything applied is
@@ -88,49 +95,106 @@ func (p *Pipeline) Run(ctx context.Context) error {
 func (p *Pipeline) run(ctx context.Context) (err error) {
 	p.capture = p.cfg.Source.Capture(p.cfg.Capture)
 	defer func() { err = errors.Join(err, p.capture.Close()) }()
-	if p.dest, err = p.cfg.Target.Open(ctx, p.cfg.Spec); err != nil {
+	dest, err := p.cfg.Target.Open(ctx, p.cfg.Spec)
+	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.dest.Close()) }()
-	if err := p.prepare(ctx); err != nil {
+	defer func() { err = errors.Join(err, dest.Close()) }()
+	if err := p.prepare(ctx, dest); err != nil {
 		return err
 	}
+	defer p.stopBeside()
 	for ctx.Err() == nil {
-		turn, err := p.look(ctx)
-		if err != nil {
-			return err
-		}
-		if err := p.carryOut(ctx, turn); err != nil {
-			return err
-		}
-		if len(turn.load) > 0 {
-			if err := p.load(ctx, turn.load); err != nil {
-				return err
-			}
-			continue
-		}
-		err = p.replicate(ctx, turn)
-		if penstock.KindOf(err) == penstock.KindFull && p.limit > minLimit {
-			p.limit /= 2
-			p.log.Warn("out of memory or disk, trying smaller batches", "limit", p.limit, "error", err)
-			continue
-		}
-		if err != nil {
+		if err := p.turn(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// turn does what is to be done about tables, and then streams until there is
+// something to do again.
+func (p *Pipeline) turn(ctx context.Context) error {
+	p.endBeside()
+	if err := p.writer.do(ctx, func(penstock.Destination) error { p.writer.rejoin = false; return nil }); err != nil {
+		return err
+	}
+	t, err := p.look(ctx)
+	if err != nil {
+		return err
+	}
+	if p.loading() && t.concerns(p.beside.tables) {
+		p.stopBeside() // what it loads has gone or changed
+		return nil
+	}
+	if err := p.carryOut(ctx, t); err != nil {
+		return err
+	}
+	follower, canFollow := p.capture.(penstock.Follower)
+	switch {
+	case len(t.load) == 0 || p.loading():
+	case canFollow && len(t.tables) > 0 && !p.cannotFollow:
+		p.beside = p.loadBeside(ctx, follower, t.load)
+	default:
+		p.cannotFollow = false
+		return p.load(ctx, t.load)
+	}
+	err = p.replicate(ctx, t)
+	if penstock.KindOf(err) == penstock.KindFull && p.limit() > minLimit {
+		p.shrink.Add(1)
+		p.log.Warn("out of memory or disk, trying smaller batches", "limit", p.limit(), "error", err)
+		return nil
+	}
+	return err
+}
+
+// loading reports whether a load runs beside the stream.
+func (p *Pipeline) loading() bool { return p.beside != nil }
+
+// endBeside takes note of a load beside the stream that has ended. What it has
+// not loaded is tried again; what is wrong with the source or the target shows
+// in the stream as well, and is handled there.
+func (p *Pipeline) endBeside() {
+	if p.beside == nil {
+		return
+	}
+	select {
+	case <-p.beside.done:
+	default:
+		return
+	}
+	err := p.beside.err
+	switch {
+	case err == nil:
+	case penstock.KindOf(err) == penstock.KindQuota:
+		p.log.Warn("tables are loaded while the stream stands still", "error", err)
+		p.cannotFollow = true
+	default:
+		p.log.Warn("load failed, will be tried again", "error", err)
+		for _, t := range p.beside.tables {
+			p.retry.backOff(t.ID)
+		}
+	}
+	p.beside = nil
+}
+
+// stopBeside ends a load beside the stream, if there is one.
+func (p *Pipeline) stopBeside() {
+	if p.beside != nil {
+		p.beside.stop()
+		p.beside = nil
+	}
+}
+
 // prepare makes sure that there is a position to stream from, and that it is
 // stored before anything is loaded.
-func (p *Pipeline) prepare(ctx context.Context) error {
-	state, err := p.dest.State(ctx)
+func (p *Pipeline) prepare(ctx context.Context, dest penstock.Destination) error {
+	state, err := dest.State(ctx)
 	if err != nil {
 		return err
 	}
 	p.status.setTables(state.Tables)
-	p.position = state.Applied
+	p.writer = newWriter(dest, state.Applied)
 	at, err := p.capture.Prepare(ctx, state.Applied)
 	if penstock.KindOf(err) == penstock.KindPositionLost && err != nil {
 		if p.cfg.StopOnLostPosition {
@@ -138,30 +202,29 @@ func (p *Pipeline) prepare(ctx context.Context) error {
 		}
 		p.log.Warn("position lost, all tables will be loaded again", "error", err)
 		p.status.setLost(err)
-		if err := p.dest.Forget(ctx); err != nil {
+		if err := dest.Forget(ctx); err != nil {
 			return err
 		}
-		p.position = ""
+		p.writer.position = ""
 		at, err = p.capture.Prepare(ctx, "")
 	}
 	if err != nil {
 		return err
 	}
-	if at == p.position {
+	if at == p.writer.position {
+		p.status.setPosition(at)
 		return nil
 	}
 	return p.apply(ctx, &penstock.Batch{Next: at})
 }
 
-// apply applies a batch and takes note of the position.
+// apply applies a batch that is not partial.
 func (p *Pipeline) apply(ctx context.Context, b *penstock.Batch) error {
-	if err := p.dest.Apply(ctx, p.position, b); err != nil {
+	a := applier{w: p.writer}
+	if err := a.apply(ctx, b, false); err != nil {
 		return err
 	}
-	if !b.Partial {
-		p.position = b.Next
-		p.status.setPosition(b.Next)
-	}
+	p.status.setPosition(b.Next)
 	return nil
 }
 

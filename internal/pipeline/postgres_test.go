@@ -18,8 +18,6 @@ import (
 	"penstock/internal/testdb/dbtest"
 )
 
-const integration = penstock.IntegrationID("3f2a91bc-0000-4000-8000-000000000001")
-
 // bench is one stream from a real PostgreSQL database into memory.
 type bench struct {
 	db     *dbtest.Database
@@ -46,7 +44,7 @@ func setup(t *testing.T, schema ...string) *bench {
 		t.Fatal(err)
 	}
 	// An integration of its own per test: tests share the server.
-	id := penstock.IntegrationID(fmt.Sprintf("%08x-0000-4000-8000-000000000001", rand.Uint32()))
+	id := randomID()
 	b.spec = penstock.CaptureSpec{Integration: id, Database: b.db.Name, Filter: filter}
 	b.start(t)
 	t.Cleanup(func() {
@@ -56,6 +54,10 @@ func setup(t *testing.T, schema ...string) *bench {
 		}
 	})
 	return b
+}
+
+func randomID() penstock.IntegrationID {
+	return penstock.IntegrationID(fmt.Sprintf("%08x-0000-4000-8000-000000000001", rand.Uint32()))
 }
 
 func logger(t *testing.T) *slog.Logger {
@@ -137,17 +139,17 @@ func render(rows *penstock.Rows) []string {
 func (b *bench) sourceRows(t *testing.T, table string) []string {
 	t.Helper()
 	spec := b.spec
-	spec.Integration = "ffffffff-0000-4000-8000-000000000001"
+	spec.Integration = randomID()
 	c := b.source.Capture(spec)
 	defer c.Close()
 	defer b.source.Forget(context.Background(), spec.Integration)
-	tables, _, err := c.Tables(t.Context())
+	tables, findings, err := c.Tables(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	i := slices.IndexFunc(tables, func(x penstock.Table) bool { return x.String() == table })
 	if i < 0 {
-		t.Fatalf("the source has no table %s", table)
+		t.Fatalf("the source has no table %s: %v", table, findings)
 	}
 	l, err := c.Load(t.Context(), tables[i:i+1])
 	if err != nil {
@@ -183,11 +185,20 @@ func (b *bench) settle(t *testing.T, tables ...string) {
 				break
 			}
 			if time.Now().After(deadline) {
-				t.Fatalf("%s: target has %d rows, source %d; first of target %.200q, of source %.200q; status %+v", table, len(got), len(want), got, want, b.pipe.Status())
+				t.Fatalf("%s: target has %d rows, source %d; %s", table, len(got), len(want), firstDifference(got, want))
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
+}
+
+func firstDifference(got, want []string) string {
+	for i := range min(len(got), len(want)) {
+		if got[i] != want[i] {
+			return fmt.Sprintf("row %d is %.100s instead of %.100s", i, got[i], want[i])
+		}
+	}
+	return "the one begins with the other"
 }
 
 func TestLoadThenChanges(t *testing.T) {
@@ -385,4 +396,54 @@ func TestOpenWriter(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.settle(t, "public.one", "public.late")
+}
+
+// TestLoadBesideStream reloads a table behind a swap while it and others are
+// written to: the others must go on, the old version must stay readable, and
+// every row must come exactly once.
+func TestLoadBesideStream(t *testing.T) {
+	b := setup(t,
+		`CREATE TABLE big (id int PRIMARY KEY, v int, pad text)`, `CREATE TABLE bag (v int)`, `ALTER TABLE bag REPLICA IDENTITY FULL`, `CREATE TABLE tick (id bigserial PRIMARY KEY)`,
+		`INSERT INTO big SELECT i, 0, repeat('p', 100) FROM generate_series(1, 20000) i`, `INSERT INTO bag SELECT i % 10 FROM generate_series(1, 1000) i`)
+	b.settle(t, "public.big", "public.bag", "public.tick")
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	conn := b.db.Conn(t)
+	wg.Go(func() {
+		for i := 1; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			_, err := conn.Exec(t.Context(), fmt.Sprintf(`INSERT INTO tick DEFAULT VALUES; UPDATE big SET v = v + 1 WHERE id %% 1000 = %d; UPDATE big SET id = id + 1000000 WHERE id = %d;
+				DELETE FROM bag WHERE ctid IN (SELECT ctid FROM bag WHERE v = %d LIMIT 1); INSERT INTO bag VALUES (%d), (%d)`, i%1000, i, i%10, i%7, i%10))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for round := range 3 {
+		b.db.Exec(t, fmt.Sprintf(`ALTER TABLE big ADD COLUMN c%d int DEFAULT %d; ALTER TABLE bag ADD COLUMN c%d int DEFAULT %d`, round, round, round, round))
+		ticks := len(b.rows("public.tick"))
+		await(t, "the reload", func() bool {
+			n := 0
+			for _, s := range b.pipe.Status().Tables {
+				if !s.Readable {
+					t.Fatalf("table %s is not readable while it is loaded again", &s.Table)
+				}
+				if s.State == penstock.TableSynced && len(s.Table.Columns) == map[string]int{"big": 4 + round, "bag": 2 + round}[s.Table.Name] {
+					n++
+				}
+			}
+			return n == 2
+		})
+		if got := len(b.rows("public.tick")); got == ticks {
+			t.Errorf("round %d: no row of another table has arrived during the load", round)
+		}
+	}
+	close(stop)
+	wg.Wait()
+	b.settle(t, "public.big", "public.bag", "public.tick")
 }

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"slices"
-	"time"
 
 	"penstock"
 )
@@ -18,8 +17,22 @@ type turn struct {
 	joins  map[penstock.TableID]penstock.Snapshot
 }
 
-// idle reports whether the stream can go on as it is.
-func (t *turn) idle() bool { return len(t.load) == 0 && len(t.drop) == 0 && len(t.states) == 0 }
+// idle reports whether the stream can go on as it is. Loads can wait while
+// another is going on.
+func (t *turn) idle(loading bool) bool {
+	return (loading || len(t.load) == 0) && len(t.drop) == 0 && len(t.states) == 0
+}
+
+// concerns reports whether something is to be done about one of the tables.
+func (t *turn) concerns(tables []penstock.Table) bool {
+	for i := range tables {
+		id := tables[i].ID
+		if slices.Contains(t.drop, id) || slices.ContainsFunc(t.load, func(x penstock.Table) bool { return x.ID == id }) {
+			return true
+		}
+	}
+	return false
+}
 
 // look compares what the source has with what the destination knows.
 func (p *Pipeline) look(ctx context.Context) (*turn, error) {
@@ -27,34 +40,29 @@ func (p *Pipeline) look(ctx context.Context) (*turn, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, err := p.dest.State(ctx)
+	var state penstock.DestinationState
+	err = p.writer.do(ctx, func(d penstock.Destination) error {
+		state, err = d.State(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	p.status.setTables(state.Tables)
 	p.status.setFindings(findings)
-	return reconcile(state.Tables, tables, findings, p.holdBack), nil
+	return p.reconcile(state.Tables, tables, findings), nil
 }
 
-// backoff remembers when a table whose load failed is tried again.
-type backoff struct {
-	wait  time.Duration
-	until time.Time
-}
-
-// holdBack reports whether a table's load is not to be tried yet.
-func (p *Pipeline) holdBack(id penstock.TableID) bool { return time.Now().Before(p.retry[id].until) }
-
-func (p *Pipeline) backOff(id penstock.TableID) {
-	b := p.retry[id]
-	b.wait = min(max(2*b.wait, 100*time.Millisecond), 30*time.Second)
-	b.until = time.Now().Add(b.wait)
-	p.retry[id] = b
+// reconcile leaves tables alone that are being loaded just now as they are.
+func (p *Pipeline) reconcile(known []penstock.TableStatus, tables []penstock.Table, findings []penstock.Finding) *turn {
+	return reconcile(known, tables, findings, func(t *penstock.Table) bool {
+		return p.retry.heldBack(t.ID) || p.loading() && p.beside.has(t)
+	})
 }
 
 // reconcile decides what to do with each table. It is a pure function of the
 // destination's tables, the source's, and what the source found about them.
-func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings []penstock.Finding, holdBack func(penstock.TableID) bool) *turn {
+func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings []penstock.Finding, holdBack func(*penstock.Table) bool) *turn {
 	t := &turn{joins: map[penstock.TableID]penstock.Snapshot{}}
 	byID := make(map[penstock.TableID]*penstock.TableStatus, len(known))
 	for i := range known {
@@ -78,7 +86,7 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 		case keepStreaming:
 			t.stream(st)
 		case loadAgain:
-			if !holdBack(table.ID) {
+			if !holdBack(&table) {
 				t.load = append(t.load, table)
 				if st != nil && st.State == penstock.TableSynced {
 					t.states = append(t.states, penstock.TableStatus{Table: st.Table, State: penstock.TableResyncRequired, Reason: shapeChanged})
@@ -167,5 +175,5 @@ func (p *Pipeline) carryOut(ctx context.Context, t *turn) error {
 	if len(t.drop) == 0 && len(t.states) == 0 {
 		return nil
 	}
-	return p.apply(ctx, &penstock.Batch{Next: p.position, Drop: t.drop, States: t.states})
+	return p.apply(ctx, &penstock.Batch{Next: p.writer.position, Drop: t.drop, States: t.states})
 }

@@ -20,6 +20,7 @@ type replication struct {
 	p      *Pipeline
 	stream penstock.Stream
 	tables []penstock.Table // that the stream delivers
+	from   penstock.Position
 
 	free chan *penstock.Changes // empty, for the reader
 	full chan *penstock.Changes // for the applier
@@ -32,32 +33,36 @@ type replication struct {
 // replicate carries changes until there is something to do about tables, and
 // then returns nil, or until something breaks.
 func (p *Pipeline) replicate(ctx context.Context, t *turn) (err error) {
-	stream, err := p.capture.Stream(ctx, p.position, t.tables, t.joins)
+	stream, err := p.capture.Stream(ctx, p.writer.position, t.tables, t.joins)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stream.Close()) }()
 	p.status.streaming()
-	p.log.Info("streaming", "from", p.position, "tables", len(t.tables))
-	r := &replication{p: p, stream: stream, tables: t.tables, free: make(chan *penstock.Changes, 2), full: make(chan *penstock.Changes)}
+	p.log.Info("streaming", "from", p.writer.position, "tables", len(t.tables))
+	r := &replication{p: p, stream: stream, tables: t.tables, from: p.writer.position, free: make(chan *penstock.Changes, 2), full: make(chan *penstock.Changes)}
 	for range cap(r.free) {
 		r.free <- &penstock.Changes{}
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	pollCtx, endPoll := context.WithCancel(ctx)
 	g.Go(func() error { return r.poll(pollCtx) })
+	g.Go(func() error { return r.awaitBeside(pollCtx) })
 	g.Go(func() error {
 		defer endPoll()
 		defer close(r.full)
 		return r.read(ctx)
 	})
 	g.Go(func() error { return r.applyAll(ctx) })
-	return g.Wait()
+	if err := g.Wait(); !errors.Is(err, errRejoin) {
+		return err
+	}
+	return nil
 }
 
 // read fills Changes and hands them over at transaction boundaries.
 func (r *replication) read(ctx context.Context) error {
-	at := r.p.position
+	at := r.from
 	for {
 		var c *penstock.Changes
 		select {
@@ -87,7 +92,7 @@ func (r *replication) read(ctx context.Context) error {
 // for it, or because it can take no more.
 func (r *replication) fill(ctx context.Context, c *penstock.Changes) (last bool, err error) {
 	for {
-		if err := r.stream.Next(ctx, c, r.p.limit); err != nil {
+		if err := r.stream.Next(ctx, c, r.p.limit()); err != nil {
 			return false, err
 		}
 		if c.Open {
@@ -105,7 +110,7 @@ func (r *replication) fill(ctx context.Context, c *penstock.Changes) (last bool,
 		}
 		r.p.status.pending(c.CommitTime)
 		r.filled.Store(true)
-		if len(c.Passed) > 0 || r.waiting.Load() || c.Size() >= r.p.limit/2 {
+		if len(c.Passed) > 0 || r.waiting.Load() || c.Size() >= r.p.limit()/2 {
 			return false, nil
 		}
 	}
@@ -124,6 +129,7 @@ func (r *replication) due(c *penstock.Changes) bool {
 // that costs no freshness that anybody would notice.
 func (r *replication) applyAll(ctx context.Context) error {
 	compact := newCompactor()
+	apply := &applier{w: r.p.writer, stream: true}
 	pace := pacer{min: r.p.cfg.MinInterval}
 	for {
 		if err := pace.wait(ctx); err != nil {
@@ -140,17 +146,17 @@ func (r *replication) applyAll(ctx context.Context) error {
 		}
 		began := time.Now()
 		size := c.Size()
-		if err := r.applyOne(ctx, c, compact); err != nil {
+		if err := r.applyOne(ctx, c, compact, apply); err != nil {
 			return err
 		}
-		pace.applied(time.Since(began), c.Open || size >= r.p.limit/4)
+		pace.applied(time.Since(began), c.Open || size >= r.p.limit()/4)
 		c.Reset()
 		r.free <- c
 	}
 }
 
 // applyOne applies one batch, and what becomes of tables with it.
-func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact *compactor) error {
+func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact *compactor, apply *applier) error {
 	p := r.p
 	b := &penstock.Batch{Next: c.Position, CommitTime: c.CommitTime, Partial: c.Open}
 	for _, tc := range c.Tables {
@@ -161,31 +167,54 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 			b.States = append(b.States, penstock.TableStatus{Table: t, State: penstock.TableResyncRequired, Reason: shapeChanged})
 		}
 	}
-	if b.Next == p.position && len(b.Tables) == 0 && len(b.States) == 0 && len(c.Passed) == 0 {
+	if b.Next == p.status.position() && !apply.inside && len(b.Tables) == 0 && len(b.States) == 0 && len(c.Passed) == 0 {
 		return nil
 	}
 	size := c.Size()
-	if err := p.apply(ctx, b); err != nil {
+	if err := apply.apply(ctx, b, false); err != nil {
 		return err
 	}
+	if !b.Partial {
+		p.status.setPosition(b.Next)
+	}
 	if len(c.Passed) > 0 {
-		if err := p.apply(ctx, &penstock.Batch{Next: p.position, Swap: c.Passed}); err != nil {
+		if err := apply.apply(ctx, &penstock.Batch{Next: b.Next, Swap: c.Passed}, false); err != nil {
 			return err
 		}
 		p.log.Info("tables synced", "tables", len(c.Passed))
 	}
 	p.status.applied(b, c, size)
 	if !c.Open {
-		r.stream.Ack(p.position)
+		r.stream.Ack(b.Next)
 	}
-	if len(c.Passed) > 0 || len(c.Reshaped) > 0 {
-		state, err := p.dest.State(ctx)
-		if err != nil {
-			return err
-		}
+	if len(c.Passed) == 0 && len(c.Reshaped) == 0 {
+		return nil
+	}
+	return p.writer.do(ctx, func(d penstock.Destination) error {
+		state, err := d.State(ctx)
 		p.status.setTables(state.Tables)
+		return err
+	})
+}
+
+// awaitBeside ends the stream when the load beside it has ended, for its
+// tables to be joined.
+func (r *replication) awaitBeside(ctx context.Context) error {
+	if !r.p.loading() {
+		return nil
+	}
+	select {
+	case <-r.p.beside.done:
+		r.end()
+	case <-ctx.Done():
 	}
 	return nil
+}
+
+// end has the stream end at the next transaction boundary.
+func (r *replication) end() {
+	r.stop.Store(true)
+	r.stream.Wake()
 }
 
 // poll looks at the source's tables until they differ from what is streamed.
@@ -207,9 +236,8 @@ func (r *replication) poll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !t.idle() {
-			r.stop.Store(true)
-			r.stream.Wake()
+		if !t.idle(r.p.loading()) {
+			r.end()
 			return nil
 		}
 		wait = max(r.p.cfg.Poll, 20*time.Since(began))
@@ -229,7 +257,7 @@ func (p *Pipeline) watch(ctx context.Context) (*turn, error) {
 		return nil, err
 	}
 	p.status.setRetained(retained)
-	return reconcile(p.status.tables(), tables, findings, p.holdBack), nil
+	return p.reconcile(p.status.tables(), tables, findings), nil
 }
 
 // pacer spaces batches while caught up.

@@ -138,6 +138,16 @@ func (s *status) applied(b *penstock.Batch, c *penstock.Changes, size int) {
 	})
 }
 
+// followed takes note of changes applied to tables that are being loaded.
+func (s *status) followed(b *penstock.Batch) {
+	s.change(func() {
+		for i := range b.Tables {
+			t := &b.Tables[i]
+			s.s.RowsChanged += t.Inserted + t.Updated + t.Deleted
+		}
+	})
+}
+
 func (s *status) loadBegins(tables int, bytes int64) {
 	s.change(func() {
 		s.load = &penstock.LoadProgress{Since: time.Now().UTC(), Tables: tables, TotalBytes: bytes}

@@ -18,10 +18,17 @@ import (
 // them. No commit record of a visible transaction lies at or after upto, so
 // once the stream is there, nothing needs leaving out any more.
 type snapshot struct {
+	// before is set for the snapshot of a table that followed a stream of its
+	// own: it shows exactly what committed before upto.
+	before bool
+
 	xmin, xmax uint64
 	running    []uint64 // xids from xmin to xmax that were in progress, ascending
 	upto       lsn
 }
+
+// everythingBefore stands for the list of transactions when before is set.
+const everythingBefore = "before"
 
 func parseSnapshot(s string) (snap snapshot, err error) {
 	f := strings.Split(s, ":")
@@ -49,6 +56,9 @@ func parseSnapshot(s string) (snap snapshot, err error) {
 }
 
 func (s snapshot) encode() penstock.Snapshot {
+	if s.before {
+		return penstock.Snapshot(s.upto.String() + "@" + everythingBefore)
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s@%d:%d:", s.upto, s.xmin, s.xmax)
 	for i, x := range s.running {
@@ -66,15 +76,22 @@ func decodeSnapshot(s penstock.Snapshot) (snapshot, error) {
 	if err != nil {
 		return snapshot{}, err
 	}
+	if rest == everythingBefore {
+		return snapshot{before: true, upto: upto}, nil
+	}
 	snap, err := parseSnapshot(rest)
 	snap.upto = upto
 	return snap, err
 }
 
 // shows reports whether the snapshot shows a committed top-level transaction,
-// by the low 32 bits of its xid, as pgoutput sends them. Transactions near a
-// live snapshot are less than 2^31 apart, as everywhere in PostgreSQL.
-func (s snapshot) shows(xid uint32) bool {
+// by the low 32 bits of its xid and the position of its commit record, as
+// pgoutput sends them. Transactions near a live snapshot are less than 2^31
+// apart, as everywhere in PostgreSQL.
+func (s snapshot) shows(xid uint32, commit lsn) bool {
+	if s.before {
+		return commit < s.upto
+	}
 	full := s.xmax + uint64(int64(int32(xid-uint32(s.xmax))))
 	if full < s.xmin {
 		return true

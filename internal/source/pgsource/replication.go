@@ -33,14 +33,10 @@ func (s *Source) connectReplication(ctx context.Context, database string) (*pgco
 	return conn, nil
 }
 
-// startReplication sends START_REPLICATION and returns the connection once
-// the server streams. A slot that a dead predecessor of ours still holds is
+// startReplication sends START_REPLICATION and returns the connection, which
+// it takes over from pc, once the server streams. A slot that a dead predecessor of ours still holds is
 // waited for, some seconds.
-func (c *capture) startReplication(ctx context.Context, p position) (net.Conn, *feed, error) {
-	pc, err := c.source.connectReplication(ctx, c.spec.Database)
-	if err != nil {
-		return nil, nil, err
-	}
+func (c *capture) startReplication(ctx context.Context, pc *pgconn.PgConn, p position) (net.Conn, *feed, error) {
 	hijacked, err := pc.Hijack()
 	if err != nil {
 		return nil, nil, classify(err, "take over the connection to "+c.where())

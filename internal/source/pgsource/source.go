@@ -89,15 +89,28 @@ func (s *Source) Forget(ctx context.Context, id penstock.IntegrationID) error {
 	}
 	var errs []error
 	for _, db := range databases {
-		errs = append(errs, s.forgetDatabase(ctx, db, id))
+		if err := s.forgetDatabase(ctx, db, id); err != nil && !closedToAll(ctx, conn, db) {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }
 
+// closedToAll reports whether a database has been dropped meanwhile, or is
+// about to be: what is gone took ours along.
+func closedToAll(ctx context.Context, conn *pgx.Conn, database string) bool {
+	var open bool
+	err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datallowconn)`, database).Scan(&open)
+	return err == nil && !open
+}
+
 func (s *Source) forgetDatabase(ctx context.Context, database string, id penstock.IntegrationID) error {
 	conn, err := s.connect(ctx, database)
-	if sqlState(err) == "42501" || sqlState(err) == "28000" || sqlState(err) == "3D000" {
-		return nil // what we may not enter, we cannot have changed; what is gone took ours along
+	switch sqlState(err) {
+	case "42501", "28000", "3D000", "55000":
+		// What we may not enter, we cannot have changed; what is gone, or is
+		// being dropped and takes nobody any more, takes ours along.
+		return nil
 	}
 	if err != nil {
 		return err

@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"penstock"
 )
@@ -26,7 +27,7 @@ type stream struct {
 	inTx   bool
 	tx     uint64 // counts transactions, to know what was decided for which
 	xid    uint32
-	commit time.Time
+	final  lsn // of the transaction's commit record
 	filled int // bytes added since Next was called, by the wire
 }
 
@@ -55,7 +56,23 @@ func (c *capture) Stream(ctx context.Context, from penstock.Position, tables []p
 	if err != nil {
 		return nil, err
 	}
-	s := &stream{capture: c, position: p, types: newTypeCache(), tables: make(map[uint32]*streamTable, len(tables))}
+	s, err := c.newStream(p, tables, joins)
+	if err != nil {
+		return nil, err
+	}
+	pc, err := c.source.connectReplication(ctx, c.spec.Database)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.start(ctx, pc); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// newStream returns a stream that is not connected yet.
+func (c *capture) newStream(from position, tables []penstock.Table, joins map[penstock.TableID]penstock.Snapshot) (*stream, error) {
+	s := &stream{capture: c, position: from, types: newTypeCache(), tables: make(map[uint32]*streamTable, len(tables))}
 	if c.types != nil {
 		maps.Copy(s.types.known, c.types.known)
 	}
@@ -75,13 +92,18 @@ func (c *capture) Stream(ctx context.Context, from penstock.Position, tables []p
 		}
 		s.tables[oid] = t
 	}
-	conn, f, err := c.startReplication(ctx, p)
+	return s, nil
+}
+
+// start opens the stream on a replication connection, which it takes over.
+func (s *stream) start(ctx context.Context, pc *pgconn.PgConn) error {
+	conn, f, err := s.capture.startReplication(ctx, pc, s.position)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.feed = f
-	s.feedback = startFeedback(conn, p.lsn)
-	return s, nil
+	s.feedback = startFeedback(conn, s.position.lsn)
+	return nil
 }
 
 // Wake implements penstock.Stream.
@@ -228,7 +250,7 @@ func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (eve
 		return false, s.row(b, c)
 	case 'B':
 		m, err := parseBegin(b[1:])
-		s.inTx, s.xid, s.commit = true, m.xid, m.commit
+		s.inTx, s.xid, s.final = true, m.xid, m.final
 		s.tx++
 		return false, err
 	case 'C':
@@ -265,7 +287,7 @@ func (s *stream) delivers(t *streamTable) bool {
 		return true
 	}
 	if t.decided != s.tx {
-		t.decided, t.hidden = s.tx, t.join.shows(s.xid)
+		t.decided, t.hidden = s.tx, t.join.shows(s.xid, s.final)
 	}
 	return !t.hidden
 }
@@ -395,7 +417,10 @@ func (s *stream) tuple(w *wire, t *streamTable, tc *penstock.TableChanges, op pe
 		case tupleNull:
 			v.AppendNull()
 		case tupleUnchanged:
-			if op == penstock.OpUpdate && old >= 0 && !v.IsNull(old) {
+			if op != penstock.OpUpdate {
+				return fmt.Errorf("a row of table %s comes without all of its values", t.table)
+			}
+			if old >= 0 && !v.IsNull(old) {
 				v.AppendFrom(v, old)
 			} else {
 				v.AppendUnchanged()

@@ -1,0 +1,50 @@
+package pipeline
+
+import (
+	"sync"
+	"time"
+
+	"penstock"
+)
+
+// retries remembers when tables whose load failed are tried again.
+type retries struct {
+	mu     sync.Mutex
+	tables map[penstock.TableID]retry
+}
+
+type retry struct {
+	wait  time.Duration
+	until time.Time
+}
+
+const (
+	minRetry = 100 * time.Millisecond
+	maxRetry = 30 * time.Second
+)
+
+// heldBack reports whether a table's load is not to be tried yet.
+func (r *retries) heldBack(id penstock.TableID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Now().Before(r.tables[id].until)
+}
+
+// backOff has a table wait, twice as long as the last time.
+func (r *retries) backOff(id penstock.TableID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.tables == nil {
+		r.tables = map[penstock.TableID]retry{}
+	}
+	t := r.tables[id]
+	t.wait = min(max(2*t.wait, minRetry), maxRetry)
+	t.until = time.Now().Add(t.wait)
+	r.tables[id] = t
+}
+
+func (r *retries) forget(id penstock.TableID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.tables, id)
+}

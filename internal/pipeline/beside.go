@@ -1,0 +1,117 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"penstock"
+)
+
+// beside is a load that runs while the stream carries on for other tables. It
+// reads its tables, follows them by a stream of its own until it has seen what
+// the main stream has, and leaves them to be joined with that.
+type beside struct {
+	tables []penstock.Table
+	cancel context.CancelFunc
+	done   chan struct{} // closed at the end; err may be read then
+	err    error
+}
+
+// loadBeside starts loading tables beside the stream.
+func (p *Pipeline) loadBeside(ctx context.Context, follower penstock.Follower, tables []penstock.Table) *beside {
+	ctx, cancel := context.WithCancel(ctx)
+	b := &beside{tables: tables, cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(b.done)
+		defer cancel()
+		b.err = p.runBeside(ctx, follower, tables)
+	}()
+	return b
+}
+
+// wait ends the load if it is not done, and waits until it is.
+func (b *beside) stop() {
+	b.cancel()
+	<-b.done
+}
+
+// has reports whether a table is being loaded in just this shape.
+func (b *beside) has(t *penstock.Table) bool {
+	return slices.ContainsFunc(b.tables, func(x penstock.Table) bool { return x.ID == t.ID && sameAsLoaded(&x, t) })
+}
+
+func (p *Pipeline) runBeside(ctx context.Context, follower penstock.Follower, tables []penstock.Table) error {
+	if err := p.ensure(ctx, tables); err != nil {
+		return err
+	}
+	var at penstock.Position
+	if err := p.writer.do(ctx, func(penstock.Destination) error { at = p.writer.position; return nil }); err != nil {
+		return err
+	}
+	view, err := follower.LoadBeside(ctx, at, tables)
+	if err != nil {
+		return err
+	}
+	defer view.Close()
+	l, err := p.copyTables(ctx, view, tables)
+	if err != nil {
+		return err
+	}
+	return p.follow(ctx, view, l)
+}
+
+// follow applies to the hidden versions what has happened since they were
+// loaded, until the main stream is not ahead any more, and then has them joined.
+func (p *Pipeline) follow(ctx context.Context, view penstock.FollowedLoad, l *loading) (err error) {
+	s, err := view.Follow(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	compact := newCompactor()
+	apply := applier{w: p.writer}
+	c := &penstock.Changes{}
+	for {
+		if err := s.Next(ctx, c, p.limit()); err != nil {
+			return err
+		}
+		for _, id := range c.Reshaped {
+			l.fail(id, penstock.Errorf(penstock.KindStale, "table %s changed its shape while it was loaded", id))
+		}
+		b := &penstock.Batch{Partial: c.Open}
+		for _, tc := range c.Tables {
+			if !l.hasFailed(tc.Table.ID) {
+				b.Tables = append(b.Tables, compact.compact(tc))
+			}
+		}
+		if len(b.Tables) > 0 || apply.inside {
+			if err := apply.apply(ctx, b, true); err != nil {
+				return err
+			}
+		}
+		p.status.followed(b)
+		s.Ack(c.Position)
+		open := c.Open
+		c.Reset()
+		if open || !s.Reached(p.status.position()) {
+			continue
+		}
+		if joined, err := p.leaveToJoin(ctx, s, l); joined || err != nil {
+			return err
+		}
+	}
+}
+
+// leaveToJoin records the tables as loaded, if the stream has not got ahead of
+// what they contain meanwhile, and keeps it from doing so until it has them.
+func (p *Pipeline) leaveToJoin(ctx context.Context, s penstock.FollowingStream, l *loading) (joined bool, err error) {
+	err = p.writer.do(ctx, func(d penstock.Destination) error {
+		if joined = s.Reached(p.writer.position); !joined {
+			return nil
+		}
+		p.writer.rejoin = true
+		return l.recordAll(ctx, d, s.Snapshot())
+	})
+	return joined, err
+}

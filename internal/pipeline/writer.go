@@ -1,0 +1,85 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+
+	"penstock"
+)
+
+// writer lets the stream and a load beside it take turns at the destination,
+// whose methods, but for Append, are for one at a time. Who applies a partial
+// batch keeps the turn until the last part: the parts are one transaction.
+type writer struct {
+	dest     penstock.Destination
+	turn     chan struct{}     // holds a token while nobody has the turn
+	position penstock.Position // stored in dest; belongs to who has the turn
+
+	// rejoin is set, by who has the turn, when tables have been left to be
+	// joined with the stream as of the position: the open stream, which does
+	// not deliver them, must not go beyond it any more.
+	rejoin bool
+}
+
+func newWriter(dest penstock.Destination, at penstock.Position) *writer {
+	w := &writer{dest: dest, turn: make(chan struct{}, 1), position: at}
+	w.turn <- struct{}{}
+	return w
+}
+
+// do calls f when it is the caller's turn.
+func (w *writer) do(ctx context.Context, f func(penstock.Destination) error) error {
+	if err := w.take(ctx); err != nil {
+		return err
+	}
+	defer w.give()
+	return f(w.dest)
+}
+
+func (w *writer) take(ctx context.Context) error {
+	select {
+	case <-w.turn:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (w *writer) give() { w.turn <- struct{}{} }
+
+// applier applies batches of one goroutine.
+type applier struct {
+	w      *writer
+	stream bool // it is the open stream's: rejoin ends it
+	inside bool // has the turn, since the last batch was partial
+}
+
+// errRejoin tells the open stream to make way for one with more tables. What
+// was not applied comes again with that.
+var errRejoin = errors.New("tables are to be joined")
+
+// apply applies a batch. With beside set it leaves the position as it is: the
+// batch changes hidden versions only, which the stream does not deliver yet.
+func (a *applier) apply(ctx context.Context, b *penstock.Batch, beside bool) error {
+	if !a.inside {
+		if err := a.w.take(ctx); err != nil {
+			return err
+		}
+	}
+	if a.stream && a.w.rejoin && !a.inside {
+		a.w.give()
+		return errRejoin
+	}
+	if beside {
+		b.Next = a.w.position
+	}
+	err := a.w.dest.Apply(ctx, a.w.position, b)
+	a.inside = err == nil && b.Partial
+	if err == nil && !b.Partial && !beside {
+		a.w.position = b.Next
+	}
+	if !a.inside {
+		a.w.give()
+	}
+	return err
+}
