@@ -1,0 +1,126 @@
+package memsource
+
+import (
+	"context"
+	"slices"
+
+	"penstock"
+)
+
+// capture implements penstock.Capture.
+type capture struct {
+	db   *Database
+	spec penstock.CaptureSpec
+}
+
+var _ penstock.Capture = (*capture)(nil)
+
+// Prepare implements penstock.Capture.
+func (c *capture) Prepare(ctx context.Context, at penstock.Position) (penstock.Position, error) {
+	db, s := c.db, c.db.source
+	defer s.mu.Unlock()
+	if err := s.begin(ctx, "Prepare"); err != nil {
+		return "", err
+	}
+	if at != "" {
+		_, _, err := c.resume(at)
+		return at, err
+	}
+	if old := db.slots[c.spec.Integration]; old != nil {
+		old.gone = true
+	}
+	delete(db.published, c.spec.Integration)
+	c.publish()
+	s.slots++
+	sl := &slot{number: s.slots, acked: db.lsn}
+	db.slots[c.spec.Integration] = sl
+	db.move()
+	return c.position(sl, db.lsn), nil
+}
+
+func (c *capture) position(sl *slot, lsn int) penstock.Position {
+	return position{system: c.db.source.system, name: c.db.name, slot: sl.number, lsn: lsn}.encode()
+}
+
+// resume verifies a position.
+func (c *capture) resume(at penstock.Position) (*slot, position, error) {
+	p, err := decodePosition(at)
+	if err != nil {
+		return nil, p, err
+	}
+	lost := func(why string) (*slot, position, error) {
+		return nil, p, penstock.Errorf(penstock.KindPositionLost, "resume from %s: %s", at, why)
+	}
+	sl := c.db.slots[c.spec.Integration]
+	switch {
+	case p.system != c.db.source.system:
+		return lost("it is of another server")
+	case p.name != c.db.name:
+		return lost("it is of another database")
+	case sl == nil || sl.number != p.slot:
+		return lost("its slot is gone")
+	case p.lsn < sl.acked:
+		return lost("the history after it has been given up")
+	case p.lsn > c.db.lsn:
+		return lost("the server has not been there")
+	}
+	return sl, p, nil
+}
+
+// Tables implements penstock.Capture.
+func (c *capture) Tables(ctx context.Context) ([]penstock.Table, []penstock.Finding, error) {
+	s := c.db.source
+	defer s.mu.Unlock()
+	if err := s.begin(ctx, "Tables"); err != nil {
+		return nil, nil, err
+	}
+	tables := c.publish()
+	var findings []penstock.Finding
+	for _, f := range s.findings {
+		if f.Database == "" || f.Database == c.db.name {
+			findings = append(findings, f)
+		}
+	}
+	return tables, findings, nil
+}
+
+// publish has the stream carry the changes to the tables that the filter
+// selects, from now on.
+func (c *capture) publish() (tables []penstock.Table) {
+	db := c.db
+	before := db.published[c.spec.Integration]
+	now := map[penstock.TableID]int{}
+	for _, t := range db.tables {
+		shape := t.shape
+		if !c.spec.Filter.Match(db.name, shape.Schema, shape.Name) || slices.ContainsFunc(db.source.findings, func(f penstock.Finding) bool {
+			return f.Table == shape.String() && f.Severity == penstock.SeverityAttention
+		}) {
+			continue
+		}
+		since, ok := before[shape.ID]
+		if !ok {
+			since = db.written
+		}
+		now[shape.ID] = since
+		tables = append(tables, *shape)
+	}
+	db.published[c.spec.Integration] = now
+	return tables
+}
+
+// Retained implements penstock.Capture: a byte for each step of the log.
+func (c *capture) Retained(ctx context.Context) (int64, error) {
+	s := c.db.source
+	defer s.mu.Unlock()
+	if err := s.begin(ctx, "Retained"); err != nil {
+		return 0, err
+	}
+	sl := c.db.slots[c.spec.Integration]
+	if sl == nil {
+		return 0, nil
+	}
+	return int64(c.db.lsn - sl.acked), nil
+}
+
+// Close implements penstock.Capture; there is nothing to release.
+func (c *capture) Close() error { return nil }
