@@ -29,7 +29,7 @@ type Destination struct {
 	mu      sync.Mutex // guards what follows, which Append shares
 	closed  bool
 	applied penstock.Position
-	entries map[penstock.TableID]*entry // replaced, never changed in place
+	entries map[penstock.TableID]*entry // entries are replaced, never changed
 	loading map[penstock.TableID]*load
 	idle    []*conn // for Append
 }
@@ -390,7 +390,13 @@ func (d *Destination) write(ctx context.Context, c *conn, tx *metaChange) error 
 func (d *Destination) accept(tx *metaChange) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.entries = tx.all()
+	for id, e := range tx.entries {
+		if e == nil {
+			delete(d.entries, id)
+		} else {
+			d.entries[id] = e
+		}
+	}
 	if tx.applied != nil {
 		d.applied = *tx.applied
 	}

@@ -32,8 +32,8 @@ type Config struct {
 	SpillDir string
 	// Memory is how many bytes the engine may use; 0 means 1 GiB.
 	Memory int64
-	// MaxSpill is how many bytes may be spilled to SpillDir; 0 leaves the
-	// engine's default, nine tenths of the free disk.
+	// MaxSpill is how many bytes may be spilled to SpillDir; 0 means eight
+	// times Memory. A client's query must not take the disk from replication.
 	MaxSpill int64
 	// Threads is how many the engine computes with; 0 means one per CPU.
 	Threads int
@@ -96,6 +96,9 @@ func Open(ctx context.Context, cfg Config) (*Warehouse, error) {
 	}
 	if cfg.Memory < minMemory {
 		return nil, penstock.Errorf(penstock.KindInvalid, "open warehouse in %s: %d bytes of memory are less than the %d that the engine needs", cfg.Dir, cfg.Memory, minMemory)
+	}
+	if cfg.MaxSpill == 0 {
+		cfg.MaxSpill = 8 * cfg.Memory
 	}
 	if cfg.Threads <= 0 {
 		cfg.Threads = runtime.GOMAXPROCS(0)
@@ -211,21 +214,16 @@ func (w *Warehouse) newInstance(ctx context.Context) (*instance, error) {
 		return nil, err
 	}
 	defer c.close()
-	settings := []string{
+	if err := c.execAll(ctx,
 		"SET GLOBAL TimeZone = 'UTC'",
 		// NULLs sort, and integers divide, as in PostgreSQL and Redshift.
 		"SET GLOBAL default_null_order = 'nulls_last_on_asc_first_on_desc'",
 		"SET GLOBAL integer_division = true",
-	}
-	if w.cfg.MaxSpill > 0 {
-		settings = append(settings, fmt.Sprintf("SET GLOBAL max_temp_directory_size = '%dB'", w.cfg.MaxSpill))
-	}
-	settings = append(settings,
+		fmt.Sprintf("SET GLOBAL max_temp_directory_size = '%dB'", w.cfg.MaxSpill),
 		"SET GLOBAL allowed_directories = ["+literal(w.cfg.Dir)+"]", // the spill folder is always allowed
 		"SET GLOBAL enable_external_access = false",
 		"SET GLOBAL lock_configuration = true", // nothing can be set after this
-	)
-	if err := c.execAll(ctx, settings...); err != nil {
+	); err != nil {
 		inst.close()
 		return nil, err
 	}
@@ -265,9 +263,6 @@ func (i *instance) close() {
 	i.mu.Unlock()
 	for _, c := range conns {
 		c.abort()
-	}
-	if i.police != nil {
-		i.police.close()
 	}
 	duck.Close(&i.db)
 }

@@ -177,17 +177,22 @@ func trimEnd(sql string) string {
 	return sql[:end]
 }
 
-// withoutComments returns sql with comments made spaces.
-func withoutComments(sql string) string {
+// canonical returns sql without comments and without a closing semicolon: the
+// form in which it is examined and run. ok is false if something in it does
+// not end.
+func canonical(sql string) (plain string, ok bool) {
 	var b strings.Builder
 	for i := 0; i < len(sql); {
 		t := next(sql, i)
-		if t.kind == tokenSpace {
-			b.WriteByte(' ')
-		} else {
+		switch {
+		case t.kind == tokenInvalid:
+			return "", false
+		case t.kind == tokenSpace && t.end-t.start > 1:
+			b.WriteByte('\n') // a comment, or a space of several bytes
+		default:
 			b.WriteString(sql[t.start:t.end])
 		}
 		i = t.end
 	}
-	return b.String()
+	return trimEnd(b.String()), true
 }

@@ -204,7 +204,7 @@ func (p *param) exactly(text string) *param {
 // castValue has the engine make a value of a text.
 func (st *Statement) castValue(ctx context.Context, p *param, text string) (v duck.Value, err error) {
 	vec := penstock.NewVector(p.result.column.Type)
-	aux := st.session.police.parser
+	aux := st.session.aux
 	err = aux.do(ctx, func() error {
 		return aux.run("SELECT CAST(? AS "+p.name+")", []string{text}, func(res *duck.Result) {
 			chunk := duck.FetchChunk(*res)

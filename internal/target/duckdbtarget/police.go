@@ -27,8 +27,6 @@ import (
 //
 // What is not known to be harmless is refused.
 type police struct {
-	parser *conn // for parsing only; used under its lock
-
 	// refused are functions of the engine that clients may not use, in a
 	// table's place and elsewhere.
 	refused map[string]bool
@@ -84,18 +82,9 @@ func newPolice(ctx context.Context, c *conn) (*police, error) {
 	}
 	slices.Sort(names)
 	// The name, then what may stand between it and its parenthesis. A comment
-	// may hide that, so it counts as one.
+	// would count as one, if there were any left in the text.
 	p.word = regexp.MustCompile(`(?i)(?:^|[^\pL\pN_$])(` + strings.Join(names, "|") + `|` + refusedPrefix + `\w*)"?[\s\pZ]*(?:\(|/\*|--)`)
-	if p.parser, err = c.inst.connect(); err != nil {
-		return nil, err
-	}
 	return p, nil
-}
-
-func (p *police) close() {
-	if p.parser != nil {
-		p.parser.close()
-	}
 }
 
 // verdict is what the police says of a statement that it lets pass.
@@ -112,15 +101,23 @@ type schemaName struct {
 	at   int
 }
 
+// maxStatement is how long a statement may be. Its parse takes some thirty
+// times as much memory for a moment.
+const maxStatement = 1 << 20
+
 // refusal is the error for what is not for clients.
 func refusal(format string, args ...any) *penstock.SQLError {
 	return &penstock.SQLError{State: "42501", Message: fmt.Sprintf(format, args...)}
 }
 
-// examine decides about a statement, which must be a single one.
-func (p *police) examine(ctx context.Context, sql string) (verdict, error) {
+// examine decides about a statement in canonical form, which must be a single
+// one. parser is a connection for nothing but this.
+func (p *police) examine(ctx context.Context, parser *conn, sql string) (verdict, error) {
 	if strings.ContainsRune(sql, 0) {
 		return verdict{}, &penstock.SQLError{State: "42601", Message: "a statement contains a zero byte"}
+	}
+	if len(sql) > maxStatement {
+		return verdict{}, &penstock.SQLError{State: "54001", Message: fmt.Sprintf("a statement of %d bytes; at most %d are possible", len(sql), maxStatement)}
 	}
 	words := leadingWords(sql, 5)
 	if len(words) > 0 && words[0] == "explain" {
@@ -128,16 +125,16 @@ func (p *police) examine(ctx context.Context, sql string) (verdict, error) {
 		if !ok {
 			return verdict{}, refusal("this form of EXPLAIN is not available")
 		}
-		v, err := p.examine(ctx, rest)
+		v, err := p.examine(ctx, parser, rest)
 		v.kind, v.schemas = penstock.StatementOther, nil
 		return v, err
 	}
-	tree, perr, err := p.parse(ctx, sql)
+	tree, perr, err := p.parse(ctx, parser, sql)
 	switch {
 	case err != nil:
 		return verdict{}, err
-	case tree != nil:
-		schemas, err := p.walk(ctx, tree)
+	case tree != "":
+		schemas, err := p.walk(ctx, parser, tree)
 		return verdict{kind: penstock.StatementSelect, query: true, schemas: schemas}, err
 	case perr != nil:
 		return verdict{}, perr
@@ -145,158 +142,54 @@ func (p *police) examine(ctx context.Context, sql string) (verdict, error) {
 	return p.examineOther(sql, words)
 }
 
-// parse returns the engine's parse of a SELECT, an error of its parser, or
-// neither if the statement is another than SELECT.
-func (p *police) parse(ctx context.Context, sql string) (tree any, perr *penstock.SQLError, err error) {
-	rows, err := p.parser.texts(ctx, "SELECT json_serialize_sql(?::VARCHAR)::VARCHAR", sql)
+// parse returns the engine's parse of a SELECT as JSON, an error of its parser,
+// or neither if the statement is another than SELECT.
+func (p *police) parse(ctx context.Context, parser *conn, sql string) (tree string, perr *penstock.SQLError, err error) {
+	rows, err := parser.texts(ctx, "SELECT json_serialize_sql(?::VARCHAR)::VARCHAR", sql)
 	if err != nil {
-		return nil, nil, sqlError(err)
+		return "", nil, sqlError(err)
 	}
-	var out struct {
-		Error      bool
-		Type       string `json:"error_type"`
-		Message    string `json:"error_message"`
-		Statements []any
+	tree = rows[0][0]
+	if !strings.HasPrefix(tree, `{"error":true`) {
+		return tree, nil, nil
 	}
-	if err := json.Unmarshal([]byte(rows[0][0]), &out); err != nil {
-		return nil, refusal("the statement cannot be examined: %v", err), nil
+	var failure struct {
+		Type    string `json:"error_type"`
+		Message string `json:"error_message"`
 	}
-	switch {
-	case !out.Error && len(out.Statements) == 1:
-		return out.Statements[0], nil, nil
-	case !out.Error && len(out.Statements) == 0:
-		return nil, &penstock.SQLError{State: "42601", Message: "the statement is empty"}, nil
-	case !out.Error:
-		return nil, refusal("only one statement at a time is available here"), nil
-	case out.Type == "not implemented":
-		n, err := p.count(ctx, sql)
-		if err != nil {
-			return nil, nil, sqlError(err)
-		}
-		if n != 1 {
-			return nil, refusal("only one statement at a time is available here"), nil
-		}
-		return nil, nil, nil
+	if err := json.Unmarshal([]byte(tree), &failure); err != nil {
+		return "", refusal("the statement cannot be examined: %v", err), nil
 	}
-	return nil, &penstock.SQLError{State: "42601", Message: out.Message}, nil
+	if failure.Type != "not implemented" {
+		return "", &penstock.SQLError{State: "42601", Message: failure.Message}, nil
+	}
+	n, err := p.count(ctx, parser, sql)
+	if err != nil {
+		return "", nil, sqlError(err)
+	}
+	if n != 1 {
+		return "", onlyOne(n), nil
+	}
+	return "", nil, nil
+}
+
+// onlyOne is the error for any other number of statements than one.
+func onlyOne(n int) *penstock.SQLError {
+	if n == 0 {
+		return &penstock.SQLError{State: "42601", Message: "the statement is empty"}
+	}
+	return refusal("only one statement at a time is available here")
 }
 
 // count returns how many statements the engine sees in sql.
-func (p *police) count(ctx context.Context, sql string) (n int, err error) {
-	err = p.parser.do(ctx, func() error {
+func (p *police) count(ctx context.Context, parser *conn, sql string) (n int, err error) {
+	err = parser.do(ctx, func() error {
 		var extracted duck.ExtractedStatements
-		n = int(duck.ExtractStatements(p.parser.raw, sql, &extracted))
+		n = int(duck.ExtractStatements(parser.raw, sql, &extracted))
 		duck.DestroyExtracted(&extracted)
 		return nil
 	})
 	return n, err
-}
-
-// walk examines the parse of a SELECT.
-func (p *police) walk(ctx context.Context, tree any) ([]schemaName, error) {
-	w := walker{police: p, ctes: make(map[string]bool)}
-	w.collect(tree)
-	if err := w.visit(tree); err != nil {
-		return nil, err
-	}
-	return w.schemas, w.files(ctx)
-}
-
-type walker struct {
-	police  *police
-	ctes    map[string]bool
-	odd     []string // names of tables that might be taken for files
-	schemas []schemaName
-}
-
-// collect finds the names of common table expressions.
-func (w *walker) collect(node any) {
-	switch n := node.(type) {
-	case map[string]any:
-		if ctes, ok := n["cte_map"].(map[string]any); ok {
-			entries, _ := ctes["map"].([]any)
-			for _, e := range entries {
-				if m, ok := e.(map[string]any); ok {
-					w.ctes[fold(text(m["key"]))] = true
-				}
-			}
-		}
-		for _, x := range n {
-			w.collect(x)
-		}
-	case []any:
-		for _, x := range n {
-			w.collect(x)
-		}
-	}
-}
-
-func text(x any) string { s, _ := x.(string); return s }
-
-func (w *walker) visit(node any) error {
-	switch n := node.(type) {
-	case map[string]any:
-		if err := w.look(n); err != nil {
-			return err
-		}
-		for _, x := range n {
-			if err := w.visit(x); err != nil {
-				return err
-			}
-		}
-	case []any:
-		for _, x := range n {
-			if err := w.visit(x); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (w *walker) look(n map[string]any) error {
-	if name := fold(text(n["function_name"])); name != "" {
-		if w.police.refused[name] || strings.HasPrefix(name, refusedPrefix) {
-			return refusal("function %s is not available here", name)
-		}
-	}
-	switch text(n["type"]) {
-	case "TABLE_FUNCTION":
-		f, _ := n["function"].(map[string]any)
-		if name := fold(text(f["function_name"])); !tableFunctions[name] {
-			return refusal("function %s is not available here", name)
-		}
-	case "BASE_TABLE", "SHOW_REF":
-		schema, name := fold(text(n["schema_name"])), fold(strings.Trim(text(n["table_name"]), `"`))
-		switch {
-		case schema == metaSchema || strings.HasPrefix(name, hiddenPrefix):
-			return refusal("%s is not for clients", strings.Trim(text(n["schema_name"])+"."+text(n["table_name"]), "."))
-		case refusedViews[name] && (schema == "" || schema == "main"):
-			return refusal("%s is not available here", name)
-		case strings.ContainsAny(name, `./\*?:[{`) && !w.ctes[name]:
-			w.odd = append(w.odd, name)
-		}
-		if at, ok := n["query_location"].(float64); ok && schema != "" && text(n["catalog_name"]) == "" && at < 1<<31 {
-			w.schemas = append(w.schemas, schemaName{schema, int(at)})
-		}
-	}
-	return nil
-}
-
-// files refuses names of tables that could be names of files, unless there
-// are such tables: where there is none the engine looks for a file.
-func (w *walker) files(ctx context.Context) error {
-	for _, name := range w.odd {
-		rows, err := w.police.parser.texts(ctx, "SELECT 'x' FROM duckdb_tables() WHERE lower(table_name) = lower(?)"+
-			" UNION ALL SELECT 'x' FROM duckdb_views() WHERE lower(view_name) = lower(?)", name, name)
-		if err != nil {
-			return sqlError(err)
-		}
-		if len(rows) == 0 {
-			return refusal("there is no table %s, and files are not available here", name)
-		}
-	}
-	return nil
 }
 
 // fileInFrom matches a string in the place of a table, in a statement of which
@@ -315,7 +208,7 @@ func (p *police) examineOther(sql string, words []string) (verdict, error) {
 	if strings.Contains(fold(sql), metaSchema) {
 		return verdict{}, refusal("names with %s are not for clients", metaSchema)
 	}
-	if fileInFrom.MatchString(withoutComments(sql)) {
+	if fileInFrom.MatchString(sql) {
 		return verdict{}, refusal("files are not available here")
 	}
 	return v, nil

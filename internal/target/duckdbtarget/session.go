@@ -60,11 +60,17 @@ func (w *Warehouse) Connect(ctx context.Context, database string) (penstock.Sess
 			c.close()
 		}
 	}
+	var aux *conn
+	if err == nil {
+		if aux, err = inst.connect(); err != nil {
+			c.close()
+		}
+	}
 	if err != nil {
 		return nil, fault(err, db.path, "connect to database %q", database)
 	}
 	dev := w.databases[BuiltIn]
-	return &Session{w: w, alias: db.alias, conn: c, police: inst.police, writable: dev != nil && dev.err == nil}, nil
+	return &Session{w: w, alias: db.alias, conn: c, aux: aux, police: inst.police, writable: dev != nil && dev.err == nil}, nil
 }
 
 // Session is one client's connection. A statement runs in a transaction that
@@ -74,6 +80,7 @@ type Session struct {
 	w        *Warehouse
 	alias    string // of its database
 	conn     *conn
+	aux      *conn // for parsing and casting, outside the client's transaction
 	police   *police
 	writable bool // there is a built-in database to write to
 
@@ -231,15 +238,19 @@ func (s *Session) Prepare(ctx context.Context, sql string) (penstock.Statement, 
 	if err := s.endResult(); err != nil {
 		return nil, err
 	}
-	v, err := s.police.examine(ctx, sql)
+	plain, ok := canonical(sql)
+	if !ok {
+		return nil, &penstock.SQLError{State: "42601", Message: "a quote or a comment in the statement does not end"}
+	}
+	v, err := s.police.examine(ctx, s.aux, plain)
 	if err != nil {
 		return nil, err
 	}
-	if sql, err = s.qualify(ctx, sql, v.schemas); err != nil {
+	if plain, err = s.qualify(ctx, plain, v.schemas); err != nil {
 		return nil, err
 	}
 	st := &Statement{session: s, verdict: v}
-	if err := s.do(ctx, func() error { return st.compile(ctx, sql) }); err != nil {
+	if err := s.do(ctx, func() error { return st.compile(ctx, plain) }); err != nil {
 		return nil, err
 	}
 	return st, nil
@@ -263,7 +274,7 @@ func (s *Session) qualify(ctx context.Context, sql string, schemas []schemaName)
 		if !named[n.name] || n.at >= last || !strings.HasPrefix(strings.TrimPrefix(fold(sql[n.at:]), `"`), strings.ReplaceAll(n.name, `"`, `""`)) {
 			continue
 		}
-		own, err := s.police.parser.texts(ctx, "SELECT 'x' FROM duckdb_schemas() WHERE database_name = ? AND lower(schema_name) = lower(?)", s.alias, n.name)
+		own, err := s.aux.texts(ctx, "SELECT 'x' FROM duckdb_schemas() WHERE database_name = ? AND lower(schema_name) = lower(?)", s.alias, n.name)
 		if err != nil {
 			return "", sqlError(err)
 		}
@@ -278,6 +289,7 @@ func (s *Session) qualify(ctx context.Context, sql string, schemas []schemaName)
 // Close implements penstock.Session. A transaction that is open is undone.
 func (s *Session) Close() error {
 	s.conn.abort()
+	s.aux.abort()
 	return nil
 }
 

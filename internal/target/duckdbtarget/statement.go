@@ -39,7 +39,7 @@ func (st *Statement) compile(ctx context.Context, sql string) error {
 	}
 	for _, t := range paramTypes {
 		typed := castParams(sql, unknown, t)
-		if _, err := st.session.police.examine(ctx, typed); err != nil {
+		if _, err := st.session.police.examine(ctx, st.session.aux, typed); err != nil {
 			return err
 		}
 		if rest, err := st.compileAs(typed); err == nil && len(rest) == 0 {
@@ -85,7 +85,7 @@ func (st *Statement) compileAs(sql string) (unknown map[int]bool, err error) {
 			expressions[i] = fmt.Sprintf("CAST(#%d AS %s)", i+1, r.cast)
 		}
 	}
-	return nil, st.prepare("SELECT " + strings.Join(expressions, ", ") + " FROM (\n" + trimEnd(sql) + "\n)")
+	return nil, st.prepare("SELECT " + strings.Join(expressions, ", ") + " FROM (\n" + sql + "\n)")
 }
 
 func (st *Statement) prepare(sql string) error {
