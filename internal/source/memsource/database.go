@@ -3,6 +3,7 @@ package memsource
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -27,11 +28,12 @@ type Database struct {
 	written int      // changes ever made, to know which came before others
 
 	slots     map[penstock.IntegrationID]*slot
+	beside    []*slot                                             // of loads beside a stream
 	published map[penstock.IntegrationID]map[penstock.TableID]int // value of written at that time
 	moved     chan struct{}                                       // closed when a waiting reader should look again
 }
 
-// slot is what an integration's stream needs: history from acked on.
+// slot is what a stream needs: history from acked on.
 type slot struct {
 	number int
 	acked  int
@@ -152,10 +154,11 @@ func (db *Database) Tick() {
 func (db *Database) LoseSlots() {
 	db.source.mu.Lock()
 	defer db.source.mu.Unlock()
-	for _, sl := range db.slots {
+	for _, sl := range db.all() {
 		sl.gone = true
 	}
 	clear(db.slots)
+	db.beside = nil
 	db.move()
 }
 
@@ -163,7 +166,7 @@ func (db *Database) LoseSlots() {
 func (db *Database) Disconnect() {
 	db.source.mu.Lock()
 	defer db.source.mu.Unlock()
-	for _, sl := range db.slots {
+	for _, sl := range db.all() {
 		if sl.user != nil {
 			sl.user.broken = true
 			sl.user = nil
@@ -200,6 +203,11 @@ func (db *Database) Columns(name string) int {
 	db.source.mu.Lock()
 	defer db.source.mu.Unlock()
 	return len(db.must(name).shape.Columns)
+}
+
+// all returns the slots there are.
+func (db *Database) all() []*slot {
+	return append(slices.Collect(maps.Values(db.slots)), db.beside...)
 }
 
 // find returns a table by its schema and name, or name in schema public.
@@ -251,6 +259,6 @@ func (db *Database) snapshot() snapshot {
 
 // shows reports whether a snapshot shows a version of a row.
 func (db *Database) shows(v *version, s snapshot) bool {
-	sees := func(xid uint64) bool { return db.committed[xid] && s.shows(xid) }
+	sees := func(xid uint64) bool { return db.committed[xid] && s.shows(xid, 0) }
 	return sees(v.created) && !sees(v.deleted)
 }

@@ -36,16 +36,28 @@ func decodePosition(s penstock.Position) (p position, err error) {
 // snapshot shows the transactions that were committed when it was taken: those
 // below xmax that were not running. Nothing that it shows is in the log past upto.
 type snapshot struct {
+	// before is set for the snapshot of a table that followed a stream of its
+	// own: it shows exactly what is in the log up to upto.
+	before bool
+
 	xmax    uint64
 	running []uint64
 	upto    int
 }
 
-func (s snapshot) shows(xid uint64) bool {
+// shows reports whether it shows a transaction, by its number and its end in
+// the log.
+func (s snapshot) shows(xid uint64, lsn int) bool {
+	if s.before {
+		return lsn <= s.upto
+	}
 	return xid != 0 && xid < s.xmax && !slices.Contains(s.running, xid)
 }
 
 func (s snapshot) encode() penstock.Snapshot {
+	if s.before {
+		return penstock.Snapshot(strconv.Itoa(s.upto))
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d:%d", s.upto, s.xmax)
 	for _, x := range s.running {
@@ -55,7 +67,9 @@ func (s snapshot) encode() penstock.Snapshot {
 }
 
 func decodeSnapshot(text penstock.Snapshot) (s snapshot, err error) {
-	for i, f := range strings.Split(string(text), ":") {
+	fields := strings.Split(string(text), ":")
+	s.before = len(fields) == 1
+	for i, f := range fields {
 		n, err := strconv.ParseUint(f, 10, 63)
 		switch {
 		case err != nil:

@@ -49,9 +49,10 @@ func (s *Source) database(name string) *Database {
 }
 
 // Intercept has f called at the start of the methods of a Capture, a Load and
-// a Stream, but for Wake, Ack and Close, with the method's name, and again
-// whenever a waiting Next looks for more; an error of f is returned in place of
-// doing the work, as if the server had failed. nil takes it away.
+// a Stream, but for Wake, Ack and Close, with the method's name (NextBeside for
+// the Next of a stream that follows a load), and again whenever a waiting Next
+// looks for more; an error of f is returned in place of doing the work, as if
+// the server had failed. nil takes it away.
 func (s *Source) Intercept(f func(op string) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,6 +131,9 @@ func (s *Source) Left(id penstock.IntegrationID) (names []string) {
 	defer s.mu.Unlock()
 	for _, db := range s.databases {
 		if sl := db.slots[id]; sl != nil {
+			names = append(names, fmt.Sprintf("slot %d in %s", sl.number, db.name))
+		}
+		for _, sl := range db.beside {
 			names = append(names, fmt.Sprintf("slot %d in %s", sl.number, db.name))
 		}
 		if db.published[id] != nil {

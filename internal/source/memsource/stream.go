@@ -14,6 +14,7 @@ const toastLength = 2000
 // stream implements penstock.Stream.
 type stream struct {
 	capture *capture
+	op      string // what Next is called for Intercept
 	slot    *slot
 	woken   chan struct{} // has one entry after Wake
 	closed  bool
@@ -47,7 +48,11 @@ func (c *capture) Stream(ctx context.Context, from penstock.Position, tables []p
 	if sl.user != nil {
 		return nil, penstock.Errorf(penstock.KindUnreachable, "the stream of integration %s is open already", c.spec.Integration)
 	}
-	st := &stream{capture: c, slot: sl, woken: make(chan struct{}, 1), at: p.lsn, tables: map[penstock.TableID]*streamTable{}}
+	return c.newStream("Next", sl, p.lsn, tables, joins)
+}
+
+func (c *capture) newStream(op string, sl *slot, from int, tables []penstock.Table, joins map[penstock.TableID]penstock.Snapshot) (*stream, error) {
+	st := &stream{capture: c, op: op, slot: sl, woken: make(chan struct{}, 1), at: from, tables: map[penstock.TableID]*streamTable{}}
 	for i := range tables {
 		t := &streamTable{shape: &tables[i]}
 		if text, ok := joins[tables[i].ID]; ok {
@@ -82,7 +87,7 @@ func (st *stream) Ack(at penstock.Position) {
 	}
 	st.slot.acked = p.lsn
 	needed := db.lsn
-	for _, sl := range db.slots {
+	for _, sl := range db.all() {
 		needed = min(needed, sl.acked)
 	}
 	db.log = slices.DeleteFunc(db.log, func(r record) bool { return r.lsn <= needed })
@@ -122,7 +127,7 @@ func (st *stream) Next(ctx context.Context, c *penstock.Changes, limit int) erro
 func (st *stream) take(ctx context.Context, c *penstock.Changes, limit int) (got bool, moved <-chan struct{}, err error) {
 	db := st.capture.db
 	defer db.source.mu.Unlock()
-	if err := db.source.begin(ctx, "Next"); err != nil {
+	if err := db.source.begin(ctx, st.op); err != nil {
 		return false, nil, err
 	}
 	switch {
@@ -198,7 +203,7 @@ func (st *stream) pass(c *penstock.Changes) (any bool) {
 func (st *stream) deliver(c *penstock.Changes, ch *change) {
 	t := st.tables[ch.shape.ID]
 	since, published := st.capture.db.published[st.capture.spec.Integration][ch.shape.ID]
-	if t == nil || t.dead || !published || ch.number <= since || t.join != nil && t.join.shows(st.current.xid) {
+	if t == nil || t.dead || !published || ch.number <= since || t.join != nil && t.join.shows(st.current.xid, st.current.lsn) {
 		return
 	}
 	if ch.op == 0 {

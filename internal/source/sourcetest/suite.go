@@ -92,6 +92,11 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"LoadDropped", testLoadDropped},
 		{"LoadFlushFails", testLoadFlushFails},
 
+		{"Follow", testFollow},
+		{"FollowAhead", testFollowAhead},
+		{"FollowLargeTransaction", testFollowLargeTransaction},
+		{"FollowLeavesNothing", testFollowLeavesNothing},
+
 		{"NewTable", testNewTable},
 		{"Reshaped", testReshaped},
 		{"ReshapedInLargeTransaction", testReshapedInLargeTransaction},
