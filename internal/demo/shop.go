@@ -33,8 +33,11 @@ func (d *demo) watchChanges(ctx context.Context) error {
 	defer warehouse.Close(context.WithoutCancel(ctx))
 	writing, stop := context.WithTimeout(ctx, d.Writing)
 	defer stop()
-	g, _ := errgroup.WithContext(ctx)
-	g.Go(func() error { return d.write(ctx, writing) })
+	var g errgroup.Group
+	g.Go(func() error {
+		defer stop() // so that a failure ends the watching as well
+		return d.write(ctx, writing)
+	})
 	d.say("            %22s   %22s", "source", "warehouse")
 	d.say("            %10s %11s   %10s %11s   %s", "orders", "sum", "orders", "sum", "lag (commit to queryable)")
 	began := time.Now()
@@ -84,22 +87,26 @@ func (d *demo) write(ctx, until context.Context) error {
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	for id := d.Orders + 1; until.Err() == nil; id++ {
-		batch := &pgx.Batch{}
-		batch.Queue(`BEGIN`)
-		batch.Queue(`INSERT INTO orders (id, customer, state, total, details) VALUES ($1, 1 + $1 % 100, 'new', ($1 % 10000) / 7.0, '{"live": true}')`, id)
-		batch.Queue(`INSERT INTO order_line VALUES ($1, 0, gen_random_uuid(), 1, 9.99), ($1, 1, gen_random_uuid(), 2, 19.99)`, id)
-		batch.Queue(`UPDATE orders SET state = 'paid', total = total + 1 WHERE id = $1 - 5`, id)
-		batch.Queue(`UPDATE customer SET tags = tags || 'buyer'::text WHERE id = 1 + $1 % 100 AND cardinality(tags) < 5`, id)
-		if id%10 == 0 {
-			batch.Queue(`DELETE FROM order_line WHERE orders = $1 - 7`, id)
-			batch.Queue(`DELETE FROM orders WHERE id = $1 - 7`, id)
-		}
-		batch.Queue(`COMMIT`)
-		if err := conn.SendBatch(ctx, batch).Close(); err != nil {
+		if err := conn.PgConn().Exec(ctx, transaction(id)).Close(); err != nil {
 			return fmt.Errorf("write to the shop: %w", err)
 		}
 	}
 	return nil
+}
+
+// transaction is what happens in the shop with one order: it is placed, an
+// older one is paid, a customer is marked, now and then an order is cancelled.
+func transaction(id int) string {
+	cancel := ""
+	if id%10 == 0 {
+		cancel = fmt.Sprintf(`DELETE FROM order_line WHERE orders = %d; DELETE FROM orders WHERE id = %[1]d;`, id-7)
+	}
+	return fmt.Sprintf(`BEGIN;
+		INSERT INTO orders (id, customer, state, total, details) VALUES (%[1]d, %[2]d, 'new', %[1]d %% 10000 / 7.0, '{"live": true}');
+		INSERT INTO order_line VALUES (%[1]d, 0, gen_random_uuid(), 1, 9.99), (%[1]d, 1, gen_random_uuid(), 2, 19.99);
+		UPDATE orders SET state = 'paid', total = total + 1 WHERE id = %[3]d;
+		UPDATE customer SET tags = tags || 'buyer'::text WHERE id = %[2]d AND cardinality(tags) < 5;
+		%[4]s COMMIT`, id, 1+id%100, id-5, cancel)
 }
 
 // total is what the two sides are compared by.
