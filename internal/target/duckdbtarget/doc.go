@@ -24,7 +24,8 @@
 //     to a hidden table beside it that takes the name in one transaction.
 //
 // Where to start reading: engine.go (the instance), attach.go (files and
-// ownership), meta.go (what a destination remembers), destination.go, load.go,
-// apply.go (writing), session.go, police.go, statement.go (querying).
-// chunkwrite.go and chunkread.go carry values in and out.
+// ownership), meta.go and change.go (what a destination remembers),
+// destination.go, load.go and apply.go (writing), session.go, police.go and
+// statement.go (querying). chunkwrite.go and chunkread.go carry values in and
+// out.
 package duckdbtarget

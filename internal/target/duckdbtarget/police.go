@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,17 +28,14 @@ import (
 //
 // What is not known to be harmless is refused.
 type police struct {
-	// refused are functions of the engine that clients may not use, in a
-	// table's place and elsewhere.
-	refused map[string]bool
-	word    *regexp.Regexp // finds a use of one of them in any text
+	word *regexp.Regexp // finds a use of a refused function in any text
 }
 
 // tableFunctions are the functions that may stand in a table's place. All
 // others of the engine read files, configuration or memory, run SQL out of a
 // string, or have an effect.
 var tableFunctions = set(`range generate_series generate_subscripts unnest repeat repeat_row json_each json_tree
-	regexp_split_to_table test_all_types icu_calendar_names pg_timezone_names histogram histogram_values
+	regexp_split_to_table test_all_types icu_calendar_names pg_timezone_names
 	duckdb_tables duckdb_columns duckdb_views duckdb_schemas duckdb_types duckdb_constraints duckdb_indexes
 	duckdb_functions duckdb_keywords duckdb_sequences duckdb_dependencies
 	pragma_table_info pragma_show pragma_version pragma_collations pragma_platform`)
@@ -67,22 +65,20 @@ func newPolice(ctx context.Context, c *conn) (*police, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &police{refused: make(map[string]bool)}
-	for name := range refusedFunctions {
-		p.refused[name] = true
-	}
+	refused := maps.Clone(refusedFunctions)
 	for _, r := range rows {
 		if name := fold(r[0]); !tableFunctions[name] {
-			p.refused[name] = true
+			refused[name] = true
 		}
 	}
-	names := make([]string, 0, len(p.refused))
-	for name := range p.refused {
+	names := make([]string, 0, len(refused))
+	for name := range refused {
 		names = append(names, regexp.QuoteMeta(name))
 	}
 	slices.Sort(names)
 	// The name, then what may stand between it and its parenthesis. A comment
 	// would count as one, if there were any left in the text.
+	p := &police{}
 	p.word = regexp.MustCompile(`(?i)(?:^|[^\pL\pN_$])(` + strings.Join(names, "|") + `|` + refusedPrefix + `\w*)"?[\s\pZ]*(?:\(|/\*|--)`)
 	return p, nil
 }
@@ -134,7 +130,7 @@ func (p *police) examine(ctx context.Context, parser *conn, sql string) (verdict
 	case err != nil:
 		return verdict{}, err
 	case tree != "":
-		schemas, err := p.walk(ctx, parser, tree)
+		schemas, err := walk(ctx, parser, tree)
 		return verdict{kind: penstock.StatementSelect, query: true, schemas: schemas}, err
 	case perr != nil:
 		return verdict{}, perr

@@ -154,6 +154,9 @@ func TestFilesAreOutOfReach(t *testing.T) {
 		// SQL out of strings, and what runs it.
 		"SELECT * FROM query('SELECT * FROM read_text(''$F'')')",
 		"SELECT * FROM query_table('$F')",
+		"SELECT * FROM histogram('$F', a)",
+		"SELECT * FROM histogram_values('$F', a)",
+		"CREATE TABLE dev.public.t1 AS FROM histogram_values('$F', a)",
 		"SELECT * FROM query_table(['$F'])",
 		"SELECT json_serialize_plan('SELECT * FROM read_csv(''$F'')')",
 		"SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT * FROM read_text(''$F'')'))",
@@ -421,7 +424,7 @@ func TestAllowed(t *testing.T) {
 			"SELECT * FROM orders", "FROM orders", "TABLE orders", "VALUES (1)", "SELECT 1;", "SELECT 1 -- end", "SHOW TABLES", "DESCRIBE orders",
 			"SUMMARIZE orders", "EXPLAIN SELECT * FROM orders", "EXPLAIN ANALYZE SELECT * FROM orders",
 			"EXPLAIN (FORMAT json) SELECT 1", "EXPLAIN (SELECT 1)", "SELECT * FROM shop.public.orders", "SELECT * FROM range(3)",
-			"SELECT unnest([1, 2])", "SELECT * FROM unnest([1, 2])", "SELECT * FROM information_schema.tables",
+			"SELECT unnest([1, 2])", "SELECT histogram(id) FROM orders", "SELECT note GLOB 'o*' FROM orders", "SELECT * FROM unnest([1, 2])", "SELECT * FROM information_schema.tables",
 			"SELECT * FROM pg_catalog.pg_class", "SELECT * FROM duckdb_tables()", "SELECT * FROM pg_database",
 			"WITH \"a/b\" AS (SELECT 1) SELECT * FROM \"a/b\"", "SELECT 'read_text(''x'')'", "SELECT 1 AS read_text",
 			"CREATE TEMP TABLE scratch AS SELECT * FROM orders", "INSERT INTO scratch VALUES (3, 'x')", "UPDATE scratch SET note = 'y'",

@@ -13,8 +13,8 @@ import (
 const maxDepth = 20_000
 
 // walk examines the parse of a SELECT, without ever holding it decoded.
-func (p *police) walk(ctx context.Context, parser *conn, tree string) ([]schemaName, error) {
-	w := walker{police: p, dec: json.NewDecoder(strings.NewReader(tree)), ctes: make(map[string]bool)}
+func walk(ctx context.Context, parser *conn, tree string) ([]schemaName, error) {
+	w := walker{dec: json.NewDecoder(strings.NewReader(tree)), ctes: make(map[string]bool)}
 	if err := w.value(nil, ""); err != nil {
 		return nil, err
 	}
@@ -25,8 +25,7 @@ func (p *police) walk(ctx context.Context, parser *conn, tree string) ([]schemaN
 }
 
 type walker struct {
-	police *police
-	dec    *json.Decoder
+	dec *json.Decoder
 
 	depth      int
 	statements int
@@ -119,7 +118,7 @@ func (w *walker) object(parent *node, name string) error {
 
 // look decides about one node of the parse.
 func (w *walker) look(n *node) error {
-	if w.police.refused[n.function] || strings.HasPrefix(n.function, refusedPrefix) {
+	if refusedFunctions[n.function] || strings.HasPrefix(n.function, refusedPrefix) {
 		return refusal("function %s is not available here", n.function)
 	}
 	switch n.kind {

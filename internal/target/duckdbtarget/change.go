@@ -1,0 +1,164 @@
+package duckdbtarget
+
+import (
+	"context"
+	"maps"
+
+	"penstock"
+)
+
+// metaChange collects changes of metadata, which become visible in d when
+// they are committed.
+type metaChange struct {
+	d        *Destination
+	applied  *penstock.Position
+	entries  map[penstock.TableID]*entry // changed; nil: removed
+	tables   []string                    // statements that make, drop, rename tables
+	released []penstock.TableID          // loads that are over
+}
+
+func (d *Destination) change() *metaChange {
+	return &metaChange{d: d, entries: make(map[penstock.TableID]*entry)}
+}
+
+// look returns the entry of a table as this change sees it, not to be changed.
+func (tx *metaChange) look(id penstock.TableID) *entry {
+	if e, ok := tx.entries[id]; ok {
+		return e
+	}
+	return tx.d.entries[id]
+}
+
+// entry returns the entry of a table to be changed, nil if there is none.
+func (tx *metaChange) entry(id penstock.TableID) *entry {
+	e, ok := tx.entries[id]
+	if !ok {
+		if e = tx.d.entries[id]; e != nil {
+			e = e.clone()
+			tx.entries[id] = e
+		}
+	}
+	return e
+}
+
+// all returns the entries as this change sees them.
+func (tx *metaChange) all() map[penstock.TableID]*entry {
+	all := maps.Clone(tx.d.entries)
+	for id, e := range tx.entries {
+		if e == nil {
+			delete(all, id)
+		} else {
+			all[id] = e
+		}
+	}
+	return all
+}
+
+func (tx *metaChange) dropTable(v *version) {
+	tx.tables = append(tx.tables, "DROP TABLE "+tx.d.table(v))
+}
+
+func (tx *metaChange) setStates(states []penstock.TableStatus) {
+	for i := range states {
+		s := &states[i]
+		e := tx.entry(s.Table.ID)
+		if e == nil {
+			e = &entry{Known: storedShape{s.Table}}
+			tx.entries[s.Table.ID] = e
+		}
+		e.setState(s.State, s.Reason)
+		e.Bad += s.BadValues
+	}
+}
+
+func (tx *metaChange) forget(reason string) {
+	none := penstock.Position("")
+	tx.applied = &none
+	for id := range tx.all() {
+		e := tx.entry(id)
+		if e.Hidden != nil {
+			tx.dropTable(e.Hidden)
+			tx.released = append(tx.released, id)
+		}
+		e.Hidden, e.Join = nil, ""
+		e.setState(penstock.TableResyncRequired, reason)
+	}
+}
+
+// table returns the quoted name of a version.
+func (d *Destination) table(v *version) string {
+	return ident(d.db.alias) + "." + ident(v.Schema) + "." + ident(v.Table)
+}
+
+// commit writes a change in one transaction, together with what more does.
+func (d *Destination) commit(ctx context.Context, c *conn, tx *metaChange, more func() error) error {
+	if tx.empty() && more == nil {
+		return nil
+	}
+	if err := c.exec(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	err := d.write(ctx, c, tx)
+	if err == nil && more != nil {
+		err = more()
+	}
+	if err == nil {
+		err = c.exec(ctx, "COMMIT")
+	}
+	if err != nil {
+		c.rollback()
+		return err
+	}
+	d.accept(tx)
+	return nil
+}
+
+func (tx *metaChange) empty() bool {
+	return tx.applied == nil && len(tx.entries) == 0 && len(tx.tables) == 0
+}
+
+// write writes a change inside a transaction.
+func (d *Destination) write(ctx context.Context, c *conn, tx *metaChange) error {
+	meta := ident(d.db.alias) + "." + metaSchema
+	if err := c.execAll(ctx, tx.tables...); err != nil {
+		return err
+	}
+	for id, e := range tx.entries {
+		var err error
+		switch known := d.entries[id] != nil; {
+		case e == nil && known:
+			err = c.exec(ctx, "DELETE FROM "+meta+".tables WHERE id = ?", string(id))
+		case e == nil:
+		case known:
+			err = c.exec(ctx, "UPDATE "+meta+".tables SET entry = ? WHERE id = ?", e.encode(), string(id))
+		default:
+			err = c.exec(ctx, "INSERT INTO "+meta+".tables VALUES (?, ?)", string(id), e.encode())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if tx.applied != nil {
+		return c.exec(ctx, "UPDATE "+meta+".position SET applied = ?", string(*tx.applied))
+	}
+	return nil
+}
+
+// accept makes a committed change visible in d.
+func (d *Destination) accept(tx *metaChange) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, e := range tx.entries {
+		if e == nil {
+			delete(d.entries, id)
+		} else {
+			d.entries[id] = e
+		}
+	}
+	if tx.applied != nil {
+		d.applied = *tx.applied
+	}
+	for _, id := range tx.released {
+		delete(d.loading, id)
+	}
+}
