@@ -20,6 +20,9 @@ func newDemo() *cobra.Command {
 				return err
 			}
 			o.Out = c.OutOrStdout()
+			if info, err := os.Stdout.Stat(); err == nil {
+				o.Styled = info.Mode()&os.ModeCharDevice != 0
+			}
 			return demo.Run(c.Context(), o)
 		},
 	}

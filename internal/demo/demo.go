@@ -26,6 +26,7 @@ type Options struct {
 	Orders  int           // in the shop before the integration; 0 is 200,000
 	Writing time.Duration // how long rows are written while we watch; 0 is 8 s
 	Out     io.Writer
+	Styled  bool // Out is a terminal
 }
 
 // demo is one run.
@@ -66,14 +67,22 @@ func Run(ctx context.Context, o Options) (err error) {
 func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.Out, format+"\n", args...) }
 
 func (d *demo) title(format string, args ...any) {
-	d.say("\n\033[1m── "+format+"\033[0m", args...)
+	d.say("%s", "\n"+d.style("1", "── "+fmt.Sprintf(format, args...)))
 }
 
 // byHand shows what a user would type.
 func (d *demo) byHand(lines ...string) {
 	for _, l := range lines {
-		d.say("\033[2m   $ %s\033[0m", l)
+		d.say("%s", d.style("2", "   $ "+l))
 	}
+}
+
+// style sets text off on a terminal: bold or faint.
+func (d *demo) style(code, text string) string {
+	if !d.Styled {
+		return text
+	}
+	return "\033[" + code + "m" + text + "\033[0m"
 }
 
 // startPostgres makes the source: a server, and a shop in it.
