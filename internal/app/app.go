@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,7 @@ import (
 	"penstock/internal/config"
 	"penstock/internal/control"
 	"penstock/internal/pgwire"
+	"penstock/internal/secret"
 	"penstock/internal/store/sqlitestore"
 	"penstock/internal/target/duckdbtarget"
 )
@@ -39,12 +41,14 @@ type App struct {
 
 	lock       *os.File
 	store      penstock.Store
+	keys       *secret.Keyring
 	sources    map[string]control.SourceEntry
 	targets    map[string]control.TargetEntry
 	warehouses map[string]*duckdbtarget.Warehouse
 	supervisor *control.Supervisor
 
 	api       net.Listener
+	scheme    string                  // of the API: http or https
 	sql       map[string]net.Listener // by target
 	socket    net.Listener
 	profiles  net.Listener // nil without debug.pprof
@@ -68,7 +72,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *App, err err
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &App{cfg: cfg, log: opts.Logger, opts: opts, warehouses: map[string]*duckdbtarget.Warehouse{}, endpoints: map[string]*pgwire.Server{}}
+	a := &App{cfg: cfg, log: opts.Logger, opts: opts, scheme: "http", warehouses: map[string]*duckdbtarget.Warehouse{}, endpoints: map[string]*pgwire.Server{}}
 	defer func() {
 		if err != nil {
 			a.close()
@@ -82,6 +86,13 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *App, err err
 	// to find out.
 	if a.api, err = listen(ctx, cfg.API.Listen, "api.listen"); err != nil {
 		return nil, err
+	}
+	if cfg.API.TLS.Mode == config.TLSFiles {
+		encryption, err := loadCertificate(cfg.API.TLS, "api.tls")
+		if err != nil {
+			return nil, err
+		}
+		a.api, a.scheme = tls.NewListener(a.api, encryption), "https"
 	}
 	a.sql = map[string]net.Listener{}
 	for _, e := range cfg.Endpoints() {
@@ -106,6 +117,9 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *App, err err
 		return nil, err
 	}
 	a.store = store
+	if a.keys, err = openKeys(cfg); err != nil {
+		return nil, err
+	}
 	if a.sources, err = openSources(cfg, a.log); err != nil {
 		return nil, err
 	}
@@ -136,12 +150,12 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.supervisor.Run(ctx) })
-	g.Go(func() error { return serveHTTP(ctx, a.api, a.handler) })
-	g.Go(func() error { return serveHTTP(ctx, a.socket, a.controlHandler()) })
+	g.Go(func() error { return serveHTTP(ctx, a.api, a.handler, a.log) })
+	g.Go(func() error { return serveHTTP(ctx, a.socket, a.controlHandler(), a.log) })
 	if a.profiles != nil {
-		g.Go(func() error { return serveHTTP(ctx, a.profiles, profileHandler()) })
+		g.Go(func() error { return serveHTTP(ctx, a.profiles, profileHandler(), a.log) })
 	}
-	ready := []any{"version", a.opts.Version, "api", "http://" + a.api.Addr().String()}
+	ready := []any{"version", a.opts.Version, "api", a.scheme + "://" + a.api.Addr().String()}
 	for target, endpoint := range a.endpoints {
 		g.Go(func() error { return endpoint.Run(ctx) })
 		ready = append(ready, "sql."+target, endpoint.Addr().String())
@@ -217,8 +231,9 @@ func listenError(err error, address, key string) error {
 const drainTime = 5 * time.Second
 
 // serveHTTP serves until ctx ends, then lets running requests finish.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	// What the server logs by itself is that a client did not speak TLS or HTTP.
+	server := &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) }}
 	g := errgroup.Group{}
 	stopped, stop := context.WithCancel(ctx)

@@ -19,8 +19,8 @@ import (
 // makeControl wires the control plane, and the HTTP API before it.
 func (a *App) makeControl() error {
 	c := control.Config{
-		Scope:   control.Scope{Partition: a.cfg.Partition(), Region: a.cfg.Region, Account: a.cfg.Account},
-		Sources: a.sources, Targets: a.targets,
+		Scope: scopeOf(a.cfg), Sources: a.sources, Targets: a.targets, Keys: a.keys,
+		Quotas:        control.Quotas(a.cfg.Quotas),
 		CreatingLimit: a.cfg.CreatingLimit, DeleteGrace: a.cfg.DeleteGrace,
 		Store: a.store, Runners: a.runner, Logger: a.log,
 	}
@@ -34,9 +34,12 @@ func (a *App) makeControl() error {
 	}
 	keys := make([]awsapi.AccessKey, len(a.cfg.AccessKeys))
 	for i, k := range a.cfg.AccessKeys {
-		keys[i] = awsapi.AccessKey{ID: k.ID, Secret: k.Secret.Reveal()}
+		keys[i] = awsapi.AccessKey{ID: k.ID, Secret: k.Secret.Reveal(), Policy: k.Policy}
 	}
-	api := awsapi.New(awsapi.Config{Region: a.cfg.Region, Account: a.cfg.Account, AccessKeys: keys, Logger: a.log}, rds.Service(service), sts.Service())
+	api := awsapi.New(awsapi.Config{
+		Region: a.cfg.Region, Account: a.cfg.Account, Partition: a.cfg.Partition(),
+		AccessKeys: keys, Throttle: awsapi.Throttle(a.cfg.Throttle), Logger: a.log,
+	}, rds.Service(service), sts.Service())
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
 	mux.HandleFunc("GET /healthz", a.health)

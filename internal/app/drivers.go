@@ -1,9 +1,12 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"penstock"
 	"penstock/internal/config"
@@ -26,9 +29,19 @@ func openSources(cfg *config.Config, log *slog.Logger) (map[string]control.Sourc
 		if err != nil {
 			return nil, err
 		}
-		out[s.Name] = control.SourceEntry{Kind: string(s.Kind), Source: source}
+		out[s.Name] = control.SourceEntry{Kind: string(s.Kind), Source: source, Address: addressOf(s)}
 	}
 	return out, nil
+}
+
+// addressOf returns where a source listens, as far as its URL says.
+func addressOf(s *config.Source) control.Address {
+	q := s.URL.Query()
+	port, _ := strconv.Atoi(cmp.Or(s.URL.Port(), q.Get("port"), "5432"))
+	return control.Address{
+		Host: cmp.Or(s.URL.Hostname(), q.Get("host")), Port: port,
+		User: cmp.Or(s.URL.User.Username(), q.Get("user")), Database: strings.TrimPrefix(s.URL.Path, "/"),
+	}
 }
 
 // openTargets opens the warehouses, which share the engine's memory.
@@ -46,7 +59,7 @@ func (a *App) openTargets(ctx context.Context) error {
 			return err
 		}
 		a.warehouses[t.Name] = w
-		a.targets[t.Name] = control.TargetEntry{ARN: a.cfg.TargetARN(t), Target: w}
+		a.targets[t.Name] = control.TargetEntry{ARN: a.cfg.TargetARN(t), Target: w, Authorize: t.Authorization == config.AuthorizationRequired}
 	}
 	return nil
 }
@@ -66,6 +79,12 @@ func (a *App) runner(in penstock.Integration, db penstock.DestinationDatabase) (
 	name, target := a.targetOf(in.TargetARN)
 	if target == nil {
 		return nil, penstock.Errorf(penstock.KindTargetNotFound, "no target in the configuration has the ARN %s", in.TargetARN)
+	}
+	// What a stream keeps outside of its destination database is encrypted
+	// with the data key. Nothing is, so far; but without its key an
+	// integration does not run.
+	if _, err := a.dataKey(in); err != nil {
+		return nil, err
 	}
 	filter, err := source.ParseFilter(in.DataFilter)
 	if err != nil {

@@ -44,13 +44,19 @@ func (a *App) encryption() (*tls.Config, error) {
 		}
 		return pgwire.SelfSigned(dir)
 	case config.TLSFiles:
-		cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return nil, &penstock.Error{Kind: penstock.KindInvalid, Op: "read sql.tls", Err: err, Mend: "cert and key must be PEM files that belong together"}
-		}
-		return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
+		return loadCertificate(t, "sql.tls")
 	}
 	return nil, nil
+}
+
+// loadCertificate reads a certificate and its key; key is where in the
+// configuration they are named.
+func loadCertificate(t config.TLS, key string) (*tls.Config, error) {
+	cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+	if err != nil {
+		return nil, &penstock.Error{Kind: penstock.KindInvalid, Op: "read " + key, Err: err, Mend: "cert and key must be PEM files that belong together"}
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
 }
 
 // targetViews shows the integrations of one target to its SQL endpoint.

@@ -15,6 +15,7 @@ type Config struct {
 	Scope
 	Sources map[string]SourceEntry // by name in the configuration
 	Targets map[string]TargetEntry // by name in the configuration
+	Keys    Keyring
 	Quotas  Quotas
 	// CreatingLimit is the longest time in creating and modifying while a
 	// load goes on; zero means 25 minutes.
@@ -32,12 +33,15 @@ type Config struct {
 type SourceEntry struct {
 	Kind   string // "cluster" or "db", as in its ARN
 	Source penstock.Source
+	Address
 }
 
 // TargetEntry is a configured target.
 type TargetEntry struct {
 	ARN    string // arn:aws:redshift-serverless:<region>:<account>:namespace/<uuid>
 	Target penstock.Target
+	// Authorize: to integrate with it takes a resource policy that allows it.
+	Authorize bool
 }
 
 // Quotas limit the number of integrations; zero means the default of each.
@@ -58,6 +62,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Store == nil {
 		faults = append(faults, errors.New("a store is needed"))
+	}
+	if c.Keys == nil {
+		faults = append(faults, errors.New("a keyring is needed"))
 	}
 	for name, s := range c.Sources {
 		if s.Source == nil || s.Kind != "cluster" && s.Kind != "db" {

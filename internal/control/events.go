@@ -40,6 +40,7 @@ var problemEvents = map[penstock.ProblemCode]penstock.EventKind{
 	penstock.ProblemUnsupportedTable:  EventUnsupported,
 	penstock.ProblemBadValues:         EventUnsupported,
 	penstock.ProblemSourceRights:      EventRights,
+	penstock.ProblemKeyNotAccessible:  EventRights,
 	penstock.ProblemSourceSetting:     EventSourceSetting,
 	penstock.ProblemFilterUnparsable:  EventFilterUnparsable,
 	penstock.ProblemInternal:          EventInternal,

@@ -125,6 +125,28 @@ func table(name string, state penstock.TableState, readable bool) penstock.Table
 	return penstock.TableStatus{Table: penstock.Table{Schema: "public", Name: name}, State: state, Readable: readable}
 }
 
+func (s *fakeSource) Engine() string { return "PostgreSQL" }
+func (t *fakeTarget) Engine() string { return "duckdb" }
+
+// fakeKeys is a keyring of the built-in key and one called app.
+type fakeKeys struct{}
+
+const appKey = "arn:aws:kms:us-east-1:123456789012:key/app"
+
+func (fakeKeys) Resolve(id string) (string, error) {
+	switch id {
+	case "":
+		return Scope{Partition: "aws", Region: "us-east-1", Account: "123456789012"}.KeyARN("builtin"), nil
+	case "alias/app":
+		return appKey, nil
+	}
+	return "", penstock.Errorf(penstock.KindKeyNotAccessible, "no key %s", id)
+}
+
+func (fakeKeys) NewDataKey(arn string, context map[string]string) ([]byte, error) {
+	return []byte(arn + fmt.Sprint(context)), nil
+}
+
 // bench is a control plane over fakes.
 type bench struct {
 	t      *testing.T
@@ -155,6 +177,7 @@ func setup(t *testing.T) *bench {
 			"analytics": {ARN: targetARN("1"), Target: b.target},
 			"second":    {ARN: targetARN("2"), Target: &fakeTarget{}},
 		},
+		Keys:  fakeKeys{},
 		Store: memstore.New(),
 		Runners: func(in penstock.Integration, db penstock.DestinationDatabase) (Runner, error) {
 			b.mu.Lock()

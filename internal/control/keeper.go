@@ -122,6 +122,10 @@ func (k *keeper) replicate(ctx context.Context, in penstock.Integration) error {
 		return k.troubled(ctx, penstock.Problem{Code: penstock.ProblemTargetGone, Severity: penstock.SeverityFatal,
 			Message: "the target " + in.TargetARN + " is not in the configuration; add it, or delete the integration"})
 	}
+	if err := k.keyed(ctx, in); err != nil {
+		return err
+	}
+	in = k.in
 	filter, err := source.Source.ParseFilter(in.DataFilter)
 	if err != nil {
 		return k.troubled(ctx, penstock.Problem{Code: penstock.ProblemFilterUnparsable, Severity: penstock.SeverityAttention,

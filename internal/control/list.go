@@ -20,12 +20,17 @@ const pageSize = 100
 // integrations are created and deleted: those that exist throughout are each
 // returned once. KindInvalid for a marker, KindIntegrationNotFound.
 func (s *Service) List(ctx context.Context, r ListRequest) (ListReply, error) {
+	return s.list(ctx, r, func(penstock.Integration) bool { return true })
+}
+
+// list is List of those that keep accepts.
+func (s *Service) list(ctx context.Context, r ListRequest, keep func(penstock.Integration) bool) (ListReply, error) {
 	if r.MaxRecords == 0 {
 		r.MaxRecords = pageSize
 	}
 	if r.Identifier != "" {
 		in, err := s.find(ctx, r.Identifier)
-		if err != nil {
+		if err != nil || !keep(in) {
 			return ListReply{}, err
 		}
 		return ListReply{Integrations: []penstock.Integration{in}}, nil
@@ -44,7 +49,7 @@ func (s *Service) List(ctx context.Context, r ListRequest) (ListReply, error) {
 	if found {
 		first++
 	}
-	page := all[first:]
+	page := slices.DeleteFunc(all[first:], func(in penstock.Integration) bool { return !keep(in) })
 	if len(page) <= r.MaxRecords {
 		return ListReply{Integrations: page}, nil
 	}

@@ -4,10 +4,11 @@ import "penstock"
 
 // CreateRequest holds the arguments of CreateIntegration, as sent.
 type CreateRequest struct {
+	CallerARN         string // who asks: arn:aws:iam::<account>:user/<access key>
 	SourceARN         string
 	TargetARN         string
 	Name              string
-	KMSKeyID          string // name, ARN or alias; "" for the built-in key
+	KMSKeyID          string // name, ID, ARN or alias; "" for the built-in key
 	EncryptionContext map[string]string
 	Tags              []penstock.Tag
 	DataFilter        string

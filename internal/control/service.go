@@ -44,7 +44,7 @@ func NewService(c Config, wake func()) (*Service, error) {
 // integration, KindQuota, and KindConflict if the name is taken or another
 // integration of the source is still being created.
 func (s *Service) Create(ctx context.Context, r CreateRequest) (penstock.Integration, error) {
-	source, err := s.checkCreate(r)
+	source, key, err := s.checkCreate(ctx, r)
 	if err != nil {
 		return penstock.Integration{}, err
 	}
@@ -60,12 +60,15 @@ func (s *Service) Create(ctx context.Context, r CreateRequest) (penstock.Integra
 		TargetARN:         r.TargetARN,
 		DataFilter:        filter.String(),
 		Description:       r.Description,
-		KMSKeyID:          s.cfg.BuiltinKeyARN(),
+		KMSKeyID:          key,
 		EncryptionContext: maps.Clone(r.EncryptionContext),
 		Tags:              slices.Clone(r.Tags),
 		CreatedAt:         now,
 	}
 	in.ARN = s.cfg.IntegrationARN(in.ID)
+	if in.WrappedKey, err = s.cfg.Keys.NewDataKey(key, KeyContext(in)); err != nil {
+		return penstock.Integration{}, err
+	}
 	begin(&in, now)
 	if err := s.cfg.Store.Create(ctx, in, func(others []penstock.Integration) error { return s.admit(in, others) }); err != nil {
 		return penstock.Integration{}, err
@@ -75,20 +78,26 @@ func (s *Service) Create(ctx context.Context, r CreateRequest) (penstock.Integra
 	return in, nil
 }
 
-// checkCreate checks the arguments one by one and returns the source.
-func (s *Service) checkCreate(r CreateRequest) (penstock.Source, error) {
-	name, source, ok := s.cfg.source(r.SourceARN)
+// checkCreate looks up what the arguments name, and returns the source and the
+// key's ARN.
+func (s *Service) checkCreate(ctx context.Context, r CreateRequest) (source penstock.Source, key string, err error) {
+	name, entry, ok := s.cfg.source(r.SourceARN)
 	if !ok {
-		return nil, &penstock.Error{Kind: penstock.KindSourceNotFound, Message: sourceNotFound(r.SourceARN, name)}
+		return nil, "", &penstock.Error{Kind: penstock.KindSourceNotFound, Message: sourceNotFound(r.SourceARN, name)}
 	}
-	if _, _, ok := s.cfg.target(r.TargetARN); !ok {
-		return nil, invalid("You don't have access to zero-ETL integrations with " + quote(r.TargetARN) +
-			" because the data warehouse does not exist or permissions for it are missing. Check its ARN, its resource policy and its authorized principals.")
+	_, target, ok := s.cfg.target(r.TargetARN)
+	if !ok {
+		return nil, "", noAccess(r.TargetARN)
 	}
-	if r.KMSKeyID != "" {
-		return nil, &penstock.Error{Kind: penstock.KindKeyNotAccessible, Message: "The key " + quote(r.KMSKeyID) + " does not exist or is disabled"}
+	if target.Authorize {
+		if err := s.authorize(ctx, r); err != nil {
+			return nil, "", err
+		}
 	}
-	return source.Source, nil
+	if key, err = s.cfg.Keys.Resolve(r.KMSKeyID); err != nil {
+		return nil, "", err
+	}
+	return entry.Source, key, nil
 }
 
 // sourceNotFound says that there is no such source, in AWS's words for it.

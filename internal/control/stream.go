@@ -75,7 +75,7 @@ func (s *stream) run(ctx context.Context) {
 		switch penstock.KindOf(err) {
 		case penstock.KindPositionLost:
 			return
-		case penstock.KindSetting, penstock.KindDenied:
+		case penstock.KindSetting, penstock.KindDenied, penstock.KindKeyNotAccessible:
 			delay = &slow
 		}
 		pause(ctx, delay.next(), nil)
@@ -147,7 +147,7 @@ func (s *stream) look() streamView {
 // stands in the way of connecting and preparing is mended once that is passed.
 func mendsAfter(err error) time.Duration {
 	switch penstock.KindOf(err) {
-	case penstock.KindUnreachable, penstock.KindSetting, penstock.KindDenied:
+	case penstock.KindUnreachable, penstock.KindSetting, penstock.KindDenied, penstock.KindKeyNotAccessible:
 		return 0
 	}
 	return proven
@@ -181,6 +181,9 @@ func (s *stream) problem(now time.Time) (p penstock.Problem, ok bool) {
 		p.Code = penstock.ProblemSourceSetting
 	case penstock.KindDenied:
 		p.Code = penstock.ProblemSourceRights
+	case penstock.KindKeyNotAccessible:
+		// It is the integration's key, whichever stream noticed.
+		p.Code, p.Database = penstock.ProblemKeyNotAccessible, ""
 	case penstock.KindFull:
 		p.Code = penstock.ProblemDiskFull
 	case penstock.KindConflict, penstock.KindTargetNotFound:
