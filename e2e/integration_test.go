@@ -145,3 +145,7 @@ func execute(t testing.TB, conn *pgx.Conn, sql ...string) {
 		}
 	}
 }
+
+func tagsOf(key, value string) []types.Tag {
+	return []types.Tag{{Key: aws.String(key), Value: aws.String(value)}}
+}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -28,6 +30,10 @@ type Source struct {
 
 var _ penstock.Source = (*Source)(nil)
 
+// dialer notices within a minute that the other side is gone without a word,
+// also while a load waits for rows.
+var dialer = &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 6}}
+
 // New returns the source described by cfg; it does not dial.
 func New(cfg Config) (*Source, error) {
 	base, err := pgx.ParseConfig(cfg.URL)
@@ -41,6 +47,7 @@ func New(cfg Config) (*Source, error) {
 		base.RuntimeParams["application_name"] = "penstock"
 	}
 	base.DefaultQueryExecMode = pgx.QueryExecModeExec
+	base.DialFunc = dialer.DialContext
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
