@@ -14,7 +14,7 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "Show an integration from creation to deletion, on a throwaway PostgreSQL",
 		Long:  "Demo needs the programs of a PostgreSQL server on this machine (Debian: postgresql), and leaves nothing behind.",
-		Args:  exactly(0),
+		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if o.Program, err = os.Executable(); err != nil {
 				return err

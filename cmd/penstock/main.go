@@ -87,14 +87,12 @@ func newRoot() *cobra.Command {
 	return root
 }
 
-// exactly is cobra.ExactArgs with an error that counts as wrong usage.
-func exactly(n int) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if len(args) != n {
-			return usageError{fmt.Errorf("%s takes %d arguments, not %d", c.CommandPath(), n, len(args))}
-		}
-		return nil
+// noArguments is cobra.NoArgs with an error that counts as wrong usage.
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%s takes no arguments", c.CommandPath())}
 	}
+	return nil
 }
 
 // outputFlag adds --output to a command whose output is a table.

@@ -14,7 +14,7 @@ func newServe(f *flags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server until it is told to stop",
-		Args:  exactly(0),
+		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.Load(f.config)
 			if err != nil {
