@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"io"
 	"log/slog"
 
@@ -21,6 +23,9 @@ func newServe(f *flags) *cobra.Command {
 				return err
 			}
 			a, err := app.New(c.Context(), cfg, app.Options{Version: version, Logger: newLogger(c.ErrOrStderr(), cfg.Log)})
+			if c.Context().Err() != nil && errors.Is(err, context.Canceled) {
+				return nil // told to stop while it was starting
+			}
 			if err != nil {
 				return err
 			}

@@ -49,10 +49,14 @@ func (s *Store) Events(ctx context.Context, id penstock.IntegrationID, since tim
 // PruneEvents implements penstock.Store.
 func (s *Store) PruneEvents(ctx context.Context, before time.Time) error {
 	const op = "prune events"
-	return s.write(ctx, op, func(tx *sql.Tx) error {
+	err := s.write(ctx, op, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM events WHERE at < ?`, nanoseconds(before))
 		return failure(op, err)
 	})
+	if err != nil {
+		return err
+	}
+	return s.replenish(ctx)
 }
 
 // PutOrphan implements penstock.Store.

@@ -45,7 +45,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	f.Close()
 	dsn := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
 		"_txlock": {"immediate"},
-		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)"},
+		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(" + checkpointPages + ")"},
 	}.Encode()}
 	db, err := sql.Open("sqlite", dsn.String())
 	if err != nil {
@@ -60,7 +60,12 @@ func Open(ctx context.Context, path string) (*Store, error) {
 		db.Close()
 		return nil, failure("open metadata store "+path, err)
 	}
-	return &Store{db: db, writing: make(chan struct{}, 1)}, nil
+	s := &Store{db: db, writing: make(chan struct{}, 1)}
+	if err := s.replenish(ctx); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // verify finds damage now, while somebody looks, rather than at the first use
@@ -141,7 +146,9 @@ func failure(op string, err error) error {
 		case sqlite3.SQLITE_CONSTRAINT:
 			kind = penstock.KindConflict
 		case sqlite3.SQLITE_FULL:
-			kind = penstock.KindFull
+			return &penstock.Error{Kind: penstock.KindFull, Op: op, Message: "the disk that holds the metadata is full", Mend: "free space on the disk of data_dir"}
+		case sqlite3.SQLITE_IOERR:
+			return &penstock.Error{Kind: kind, Op: op, Err: err, Mend: "see whether the disk of data_dir is full or failing"}
 		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 			d := damaged(e)
 			d.Op = op
