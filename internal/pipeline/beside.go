@@ -71,6 +71,7 @@ func (p *Pipeline) follow(ctx context.Context, view penstock.FollowedLoad, l *lo
 	defer func() { err = errors.Join(err, s.Close()) }()
 	compact := newCompactor()
 	apply := applier{w: p.writer}
+	defer apply.leave()
 	c := &penstock.Changes{}
 	for {
 		if err := s.Next(ctx, c, p.limit()); err != nil {

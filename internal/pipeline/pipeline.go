@@ -95,6 +95,17 @@ func (p *Pipeline) Run(ctx context.Context) error {
 func (p *Pipeline) run(ctx context.Context) (err error) {
 	p.capture = p.cfg.Source.Capture(p.cfg.Capture)
 	defer func() { err = errors.Join(err, p.capture.Close()) }()
+	for ctx.Err() == nil {
+		if err := p.carry(ctx); !errors.Is(err, errAbandoned) {
+			return err
+		}
+	}
+	return nil
+}
+
+// carry replicates into the destination until ctx ends or something breaks.
+// errAbandoned means that the destination must be opened anew, no more.
+func (p *Pipeline) carry(ctx context.Context) (err error) {
 	dest, err := p.cfg.Target.Open(ctx, p.cfg.Spec)
 	if err != nil {
 		return err

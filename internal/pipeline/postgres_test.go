@@ -447,3 +447,24 @@ func TestLoadBesideStream(t *testing.T) {
 	wg.Wait()
 	b.settle(t, "public.big", "public.bag", "public.tick")
 }
+
+// TestBadValues: a value that does not fit is NULL, counted and listed, and
+// hides nothing else.
+func TestBadValues(t *testing.T) {
+	b := setup(t, `CREATE TABLE v (id int PRIMARY KEY, n numeric(10,2), at timestamp)`, `INSERT INTO v VALUES (1, 'NaN', '294270-01-01'), (2, 2, '2024-01-01')`)
+	await(t, "the row", func() bool { return len(b.rows("public.v")) == 2 })
+	b.db.Exec(t, `INSERT INTO v VALUES (3, 'NaN', NULL)`)
+	await(t, "the problem", func() bool {
+		return slices.ContainsFunc(b.pipe.Status().Problems, func(p penstock.Problem) bool {
+			return p.Code == penstock.ProblemBadValues && p.Table == "public.v" && p.Severity == penstock.SeverityWarning && strings.Contains(p.Message, "3 values")
+		})
+	})
+	if got, want := b.rows("public.v"), []string{"|01000000|-|-", "|02000000|c800000000000000|00202110d70d0600", "|03000000|-|-"}; !slices.Equal(got, want) {
+		t.Errorf("the target has %q, want %q", got, want)
+	}
+	for _, s := range b.pipe.Status().Tables {
+		if s.State != penstock.TableSynced {
+			t.Errorf("table %s is %s", &s.Table, s.State)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -130,6 +131,7 @@ func (r *replication) due(c *penstock.Changes) bool {
 func (r *replication) applyAll(ctx context.Context) error {
 	compact := newCompactor()
 	apply := &applier{w: r.p.writer, stream: true}
+	defer apply.leave()
 	pace := pacer{min: r.p.cfg.MinInterval}
 	for {
 		if err := pace.wait(ctx); err != nil {
@@ -171,7 +173,11 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 		return nil
 	}
 	size := c.Size()
-	if err := apply.apply(ctx, b, false); err != nil {
+	err := apply.apply(ctx, b, false)
+	if penstock.KindOf(err) == penstock.KindStale && err != nil {
+		return p.reloadPatched(ctx, b, err)
+	}
+	if err != nil {
 		return err
 	}
 	if !b.Partial {
@@ -195,6 +201,24 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 		p.status.setTables(state.Tables)
 		return err
 	})
+}
+
+// reloadPatched has the tables loaded again of which a batch changes parts of
+// rows, after the destination found that such a row is not there: it can no
+// longer be what it was loaded as. The stream is opened anew without them.
+func (p *Pipeline) reloadPatched(ctx context.Context, b *penstock.Batch, cause error) error {
+	var states []penstock.TableStatus
+	for i := range b.Tables {
+		if t := &b.Tables[i]; t.Base != nil {
+			states = append(states, penstock.TableStatus{Table: *t.Table, State: penstock.TableResyncRequired, Reason: cause.Error()})
+		}
+	}
+	if len(states) == 0 {
+		return cause
+	}
+	p.log.Error("a row that was changed is missing, its table will be loaded again", "tables", len(states), "error", cause)
+	err := p.writer.do(ctx, func(d penstock.Destination) error { return d.SetStates(ctx, states) })
+	return cmp.Or(err, errRejoin)
 }
 
 // awaitBeside ends the stream when the load beside it has ended, for its
@@ -244,20 +268,18 @@ func (r *replication) poll(ctx context.Context) error {
 	}
 }
 
-// watch is look while the destination is written to by another goroutine: it
-// uses the last known state of the destination's tables.
+// watch is look, beside an open stream.
 func (p *Pipeline) watch(ctx context.Context) (*turn, error) {
-	tables, findings, err := p.capture.Tables(ctx)
+	t, err := p.look(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p.status.setFindings(findings)
 	retained, err := p.capture.Retained(ctx)
 	if err != nil {
 		return nil, err
 	}
 	p.status.setRetained(retained)
-	return p.reconcile(p.status.tables(), tables, findings), nil
+	return t, nil
 }
 
 // pacer spaces batches while caught up.

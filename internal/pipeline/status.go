@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -33,6 +34,11 @@ func (s *status) get() penstock.StreamStatus {
 	if s.lost != nil {
 		out.Problems = append(out.Problems, *s.lost)
 	}
+	for _, t := range s.s.Tables {
+		if t.BadValues > 0 {
+			out.Problems = append(out.Problems, badValues(s.s.Database.SourceDatabase, t))
+		}
+	}
 	if s.load != nil {
 		l := *s.load
 		out.Loading = &l
@@ -41,6 +47,15 @@ func (s *status) get() penstock.StreamStatus {
 		out.Lag = max(out.Lag, time.Since(s.waiting))
 	}
 	return out
+}
+
+// badValues says that some values of a table are not in the warehouse
+// (promise 5).
+func badValues(database string, t penstock.TableStatus) penstock.Problem {
+	return penstock.Problem{
+		Code: penstock.ProblemBadValues, Severity: penstock.SeverityWarning, Database: database, Table: t.Table.String(), Since: t.Changed,
+		Message: fmt.Sprintf("table %s: %d values that the warehouse cannot hold have been stored as NULL since it was loaded", t.Table.String(), t.BadValues),
+	}
 }
 
 func (s *status) change(f func()) {
@@ -58,11 +73,6 @@ func (s *status) setTables(t []penstock.TableStatus) {
 			s.lost = nil // a lost position is mended once everything is loaded again
 		}
 	})
-}
-
-func (s *status) tables() (t []penstock.TableStatus) {
-	s.change(func() { t = s.s.Tables })
-	return t
 }
 
 // setFindings takes what the source found, keeping since when each is known.

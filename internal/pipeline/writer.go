@@ -19,7 +19,14 @@ type writer struct {
 	// joined with the stream as of the position: the open stream, which does
 	// not deliver them, must not go beyond it any more.
 	rejoin bool
+	// abandoned is set when somebody had to leave a transaction of several
+	// parts unfinished. It is undone by closing the destination.
+	abandoned bool
 }
+
+// errAbandoned tells whoever wants the turn that the destination has to be
+// opened anew.
+var errAbandoned = errors.New("a transaction was left unfinished")
 
 func newWriter(dest penstock.Destination, at penstock.Position) *writer {
 	w := &writer{dest: dest, turn: make(chan struct{}, 1), position: at}
@@ -39,6 +46,10 @@ func (w *writer) do(ctx context.Context, f func(penstock.Destination) error) err
 func (w *writer) take(ctx context.Context) error {
 	select {
 	case <-w.turn:
+		if w.abandoned {
+			w.give()
+			return errAbandoned
+		}
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -82,4 +93,14 @@ func (a *applier) apply(ctx context.Context, b *penstock.Batch, beside bool) err
 		a.w.give()
 	}
 	return err
+}
+
+// leave gives the turn up, if the applier still has it because the rest of a
+// transaction will not come.
+func (a *applier) leave() {
+	if a.inside {
+		a.inside = false
+		a.w.abandoned = true
+		a.w.give()
+	}
 }
