@@ -11,6 +11,8 @@ import (
 	"penstock"
 	"penstock/internal/awsapi"
 	"penstock/internal/awsapi/rds"
+	"penstock/internal/awsapi/redshift"
+	"penstock/internal/awsapi/serverless"
 	"penstock/internal/awsapi/sts"
 	"penstock/internal/control"
 	"penstock/internal/metrics"
@@ -39,7 +41,7 @@ func (a *App) makeControl() error {
 	api := awsapi.New(awsapi.Config{
 		Region: a.cfg.Region, Account: a.cfg.Account, Partition: a.cfg.Partition(),
 		AccessKeys: keys, Throttle: awsapi.Throttle(a.cfg.Throttle), Logger: a.log,
-	}, rds.Service(service), sts.Service())
+	}, rds.Service(service), redshift.Service(service), serverless.Service(service), sts.Service())
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
 	mux.HandleFunc("GET /healthz", a.health)

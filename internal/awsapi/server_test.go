@@ -71,14 +71,21 @@ func echo(_ context.Context, _ awsapi.Caller, input query.Value) (query.Value, e
 
 func setup(t *testing.T) bundle {
 	t.Helper()
+	return newServer(t, awsapi.Config{})
+}
+
+// newServer is setup with a configuration, of which what is not set is as in
+// setup.
+func newServer(t *testing.T, config awsapi.Config) bundle {
+	t.Helper()
 	text := query.Structure(query.Required("Text", query.Text()))
 	b := bundle{t: t, log: &buffer{}}
-	b.Server = httptest.NewServer(awsapi.New(awsapi.Config{
-		Region: "us-east-1", Account: "123456789012",
-		AccessKeys: []awsapi.AccessKey{{ID: "other", Secret: "x"}, {ID: "penstock", Secret: secret}},
-		Now:        func() time.Time { return now },
-		Logger:     slog.New(slog.NewTextHandler(b.log, nil)),
-	}, awsapi.Service{
+	config.Region, config.Account, config.Logger = "us-east-1", "123456789012", slog.New(slog.NewTextHandler(b.log, nil))
+	config.AccessKeys = append(config.AccessKeys, awsapi.AccessKey{ID: "other", Secret: "x"}, awsapi.AccessKey{ID: "penstock", Secret: secret})
+	if config.Now == nil {
+		config.Now = func() time.Time { return now }
+	}
+	b.Server = httptest.NewServer(awsapi.New(config, awsapi.Service{
 		Name: "echo", Version: "v1", Namespace: "urn:echo",
 		Actions: []awsapi.Action{{Name: "Echo", Input: text, Output: text, Handle: echo}},
 	}, sts.Service()))
@@ -115,6 +122,27 @@ func (b bundle) send(service, method, target, body string, change ...func(*http.
 		f(r)
 	}
 	return b.do(r)
+}
+
+// sign returns a change of a request that signs it anew with another key, or
+// at another time.
+func (b bundle) sign(key, secret string, at time.Time) func(*http.Request) {
+	return func(r *http.Request) {
+		b.t.Helper()
+		body, err := r.GetBody()
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		text, err := io.ReadAll(body)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		r.Header.Del("Authorization")
+		c := aws.Credentials{AccessKeyID: key, SecretAccessKey: secret}
+		if err := v4.NewSigner().SignHTTP(b.t.Context(), c, r, sigv4.HashBody(text), "echo", "us-east-1", at); err != nil {
+			b.t.Fatal(err)
+		}
+	}
 }
 
 func (b bundle) do(r *http.Request) reply {

@@ -61,6 +61,9 @@ func (s *Service) action(name, version string) (*Action, error) {
 			}
 		}
 	}
+	if s.Target != "" {
+		return nil, fault.InvalidAction.Errorf("Could not find operation %.100s", name)
+	}
 	if version == "" {
 		version = "NO_VERSION_SPECIFIED"
 	}

@@ -54,7 +54,7 @@ func (s *Service) PutPolicy(ctx context.Context, targetARN, document string) err
 		return err
 	}
 	if _, err := policy.ParseResource(document); err != nil {
-		return &penstock.Error{Kind: penstock.KindInvalid, Message: "The resource policy is not valid", Err: err}
+		return &penstock.Error{Kind: penstock.KindInvalid, Message: "The resource policy is not valid: " + err.Error()}
 	}
 	return s.cfg.Store.PutPolicy(ctx, targetARN, document)
 }

@@ -35,6 +35,15 @@ const (
 	EventNotDetached   penstock.EventKind = "PENSTOCK-INTEGRATION-EVENT-0005"
 )
 
+// EventKinds returns all kinds.
+func EventKinds() []penstock.EventKind {
+	return []penstock.EventKind{
+		EventCreated, EventDeleted, EventDeleting, EventSyncing, EventNoIdentity, EventUnsupported, EventCreateFailed, EventInternal,
+		EventRights, EventActive, EventModifyFailed, EventModifying, EventModified, EventSourceSetting, EventFilterUnparsable,
+		EventAttention, EventFailed, EventOrphanLeft, EventOrphanRemoved, EventNotDetached,
+	}
+}
+
 var problemEvents = map[penstock.ProblemCode]penstock.EventKind{
 	penstock.ProblemNoReplicaIdentity: EventNoIdentity,
 	penstock.ProblemUnsupportedTable:  EventUnsupported,

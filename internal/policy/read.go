@@ -38,11 +38,14 @@ func ParseResource(text string) (Policy, error) {
 		return Policy{}, fmt.Errorf("the policy is not valid JSON: %w", err)
 	}
 	p, faults := read(document, kind{principals: true, conditions: true})
-	var errs []error
-	for _, f := range faults {
-		errs = append(errs, errors.New(f.String()))
+	if len(faults) == 0 {
+		return p, nil
 	}
-	return p, errors.Join(errs...)
+	var all []string
+	for _, f := range faults {
+		all = append(all, f.String())
+	}
+	return Policy{}, errors.New(strings.Join(all, "; "))
 }
 
 // reader collects what is wrong on the way.

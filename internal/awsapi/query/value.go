@@ -24,6 +24,9 @@ type Fields map[string]Value
 // TextValue returns a text.
 func TextValue(s string) Value { return Value{kind: KindText, text: s} }
 
+// IntegerValue returns an integer.
+func IntegerValue(n int) Value { return Value{kind: KindInteger, number: n} }
+
 // BooleanValue returns true or false.
 func BooleanValue(b bool) Value {
 	if b {

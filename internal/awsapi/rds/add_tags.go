@@ -21,7 +21,7 @@ func (a api) addTags(ctx context.Context, _ awsapi.Caller, input query.Value) (q
 	if err != nil {
 		return query.Value{}, err
 	}
-	if err := a.integrations.AddTags(ctx, arn, tags); err != nil {
+	if err := a.control.AddTags(ctx, arn, tags); err != nil {
 		return query.Value{}, faultOfTags(err)
 	}
 	return query.Value{}, nil

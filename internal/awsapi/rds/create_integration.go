@@ -18,7 +18,7 @@ var createIntegrationInput = query.Structure(
 	}),
 	query.Required("TargetArn", &query.Shape{Kind: query.KindText, Min: 20, Max: 2048}),
 	query.Required("IntegrationName", nameShape),
-	query.Optional("KMSKeyId", query.Text()),
+	query.Optional("KMSKeyId", &query.Shape{Kind: query.KindText, Max: 2048}).But("a key of the configuration: its name there, or its key ID, ARN, alias or alias's ARN"),
 	query.Optional("AdditionalEncryptionContext", query.Map()),
 	query.Optional("Tags", tagsShape),
 	query.Optional("DataFilter", dataFilterShape),
@@ -29,7 +29,7 @@ var createIntegrationInput = query.Structure(
 // caller: of the eight that there may be, two are the service's own.
 const maxContext = 6
 
-func (a api) createIntegration(ctx context.Context, _ awsapi.Caller, input query.Value) (query.Value, error) {
+func (a api) createIntegration(ctx context.Context, caller awsapi.Caller, input query.Value) (query.Value, error) {
 	tags, err := readTags(input.List("Tags"))
 	if err != nil {
 		return query.Value{}, err
@@ -39,6 +39,7 @@ func (a api) createIntegration(ctx context.Context, _ awsapi.Caller, input query
 		return query.Value{}, err
 	}
 	r := control.CreateRequest{
+		CallerARN:         caller.ARN(),
 		SourceARN:         input.Text("SourceArn"),
 		TargetARN:         input.Text("TargetArn"),
 		Name:              input.Text("IntegrationName"),
@@ -48,7 +49,7 @@ func (a api) createIntegration(ctx context.Context, _ awsapi.Caller, input query
 		DataFilter:        input.Text("DataFilter"),
 		Description:       input.Text("Description"),
 	}
-	in, err := a.integrations.Create(ctx, r)
+	in, err := a.control.Create(ctx, r)
 	if err != nil {
 		return query.Value{}, faultOfCreate(err, r.SourceARN)
 	}

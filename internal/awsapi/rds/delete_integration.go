@@ -12,7 +12,7 @@ var deleteIntegrationInput = query.Structure(
 )
 
 func (a api) deleteIntegration(ctx context.Context, _ awsapi.Caller, input query.Value) (query.Value, error) {
-	in, err := a.integrations.Delete(ctx, input.Text("IntegrationIdentifier"))
+	in, err := a.control.Delete(ctx, input.Text("IntegrationIdentifier"))
 	if err != nil {
 		return query.Value{}, faultOf(err)
 	}

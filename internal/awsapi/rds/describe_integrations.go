@@ -11,9 +11,9 @@ import (
 var (
 	describeIntegrationsInput = query.Structure(
 		query.Optional("IntegrationIdentifier", identifierShape),
-		query.Optional("Filters", filtersShape),
-		query.Optional("MaxRecords", query.Integer(20, 100)),
-		query.Optional("Marker", &query.Shape{Kind: query.KindText, Max: 340}),
+		query.Optional("Filters", filtersShape).But("no filter name is documented; any is refused with InvalidParameterValue"),
+		query.Optional("MaxRecords", maxRecordsShape),
+		query.Optional("Marker", markerShape),
 	)
 	describeIntegrationsOutput = query.Structure(
 		query.Optional("Marker", query.Text()),
@@ -25,7 +25,7 @@ func (a api) describeIntegrations(ctx context.Context, _ awsapi.Caller, input qu
 	if err := refuseFilters(input); err != nil {
 		return query.Value{}, err
 	}
-	page, err := a.integrations.List(ctx, control.ListRequest{
+	page, err := a.control.List(ctx, control.ListRequest{
 		Identifier: input.Text("IntegrationIdentifier"),
 		MaxRecords: input.Integer("MaxRecords"),
 		Marker:     input.Text("Marker"),

@@ -1,10 +1,11 @@
 // Package rds is the integration part of the Amazon RDS API, version
 // 2014-10-31: CreateIntegration, DescribeIntegrations, ModifyIntegration,
-// DeleteIntegration and the three tag actions.
+// DeleteIntegration, the three tag actions, and what clients look up around
+// them: DescribeEvents, DescribeDBClusters, DescribeDBInstances.
 //
 // It says what a request may look like and what a reply looks like. What an
 // integration is and when it may be changed is decided behind the interface
-// Integrations; how bytes become parameters, and who may call, in package
+// Control; how bytes become parameters, and who may call, in package
 // awsapi.
 //
 // Invariants:

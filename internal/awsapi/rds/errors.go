@@ -1,11 +1,11 @@
 package rds
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 
 	"penstock"
+	"penstock/internal/awsapi"
 	"penstock/internal/awsapi/fault"
 )
 
@@ -22,8 +22,7 @@ var (
 	KMSKeyNotAccessibleFault          = fault.Code{Name: "KMSKeyNotAccessibleFault", Status: http.StatusBadRequest}
 )
 
-// codes says which code stands for a kind of failure. Kinds that are missing
-// are faults of ours.
+// codes says which code stands for a kind of failure.
 var codes = map[penstock.Kind]fault.Code{
 	penstock.KindInvalid:             fault.InvalidParameterValue,
 	penstock.KindIntegrationNotFound: IntegrationNotFoundFault,
@@ -35,21 +34,11 @@ var codes = map[penstock.Kind]fault.Code{
 	penstock.KindInvalidState:        InvalidIntegrationStateFault,
 	penstock.KindQuota:               IntegrationQuotaExceededFault, // see faultOfTags
 	penstock.KindKeyNotAccessible:    KMSKeyNotAccessibleFault,
-	penstock.KindDenied:              fault.AccessDenied,
-
-	// Trying again may help, and SDKs do so by themselves.
-	penstock.KindUnreachable: fault.ServiceUnavailable,
-	penstock.KindSetting:     fault.ServiceUnavailable,
-	penstock.KindFull:        fault.ServiceUnavailable,
 }
 
 // faultOf returns what the client is told about err.
 func faultOf(err error) error {
-	code, ok := codes[penstock.KindOf(err)]
-	if !ok {
-		return fault.Internal(err)
-	}
-	return &fault.Error{Code: code, Message: message(err), Err: err}
+	return awsapi.FaultOf(err, codes)
 }
 
 // faultOfCreate is faultOf for CreateIntegration: a source that is missing is
@@ -57,7 +46,7 @@ func faultOf(err error) error {
 func faultOfCreate(err error, sourceARN string) error {
 	arn, _ := penstock.ParseARN(sourceARN)
 	if penstock.KindOf(err) == penstock.KindSourceNotFound && strings.HasPrefix(arn.Resource, "db:") {
-		return &fault.Error{Code: DBInstanceNotFound, Message: message(err), Err: err}
+		return &fault.Error{Code: DBInstanceNotFound, Message: awsapi.Message(err), Err: err}
 	}
 	return faultOf(err)
 }
@@ -66,31 +55,7 @@ func faultOfCreate(err error, sourceARN string) error {
 // tags.
 func faultOfTags(err error) error {
 	if penstock.KindOf(err) == penstock.KindQuota {
-		return &fault.Error{Code: fault.InvalidParameterValue, Message: message(err), Err: err}
+		return &fault.Error{Code: fault.InvalidParameterValue, Message: awsapi.Message(err), Err: err}
 	}
 	return faultOf(err)
-}
-
-// message returns what is wrong and what to do about it, as sentences. What
-// was attempted is left out: the client knows.
-func message(err error) string {
-	text := err.Error()
-	if e, ok := errors.AsType[*penstock.Error](err); ok {
-		text = e.Message
-		if text == "" && e.Err != nil {
-			text = e.Err.Error()
-		}
-	}
-	text = sentence(text)
-	if mend := penstock.MendOf(err); mend != "" && !strings.Contains(text, mend) {
-		text += " " + sentence(mend)
-	}
-	return text
-}
-
-func sentence(s string) string {
-	if s == "" || strings.HasSuffix(s, ".") || strings.HasSuffix(s, ";") {
-		return s
-	}
-	return s + "."
 }

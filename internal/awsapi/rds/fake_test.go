@@ -1,33 +1,26 @@
 package rds_test
 
 import (
-	"bytes"
 	"context"
-	"io"
-	"log/slog"
-	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-
 	"penstock"
 	"penstock/internal/awsapi"
+	"penstock/internal/awsapi/apitest"
 	"penstock/internal/awsapi/rds"
-	"penstock/internal/awsapi/sigv4"
 	"penstock/internal/awsapi/sts"
 	"penstock/internal/control"
 )
 
 const (
-	account   = "123456789012"
-	region    = "us-east-1"
-	keyID     = "penstock"
-	keySecret = "not-to-be-seen-anywhere"
+	account   = apitest.Account
+	region    = apitest.Region
+	keyID     = apitest.KeyID
+	keySecret = apitest.KeySecret
+	callerARN = apitest.CallerARN
 
 	integrationID  = "5b9f3b4e-0b1c-4e8c-9f5d-2d8f3c1a7e60"
 	integrationARN = "arn:aws:rds:us-east-1:123456789012:integration:" + integrationID
@@ -52,9 +45,13 @@ type fake struct {
 	added    []penstock.Tag
 	removed  []string
 	calls    int
+
+	asked   control.EventsRequest
+	events  control.EventsReply
+	sources []control.SourceView
 }
 
-var _ rds.Integrations = (*fake)(nil)
+var _ rds.Control = (*fake)(nil)
 
 func (f *fake) Create(_ context.Context, r control.CreateRequest) (penstock.Integration, error) {
 	f.mu.Lock()
@@ -108,6 +105,15 @@ func (f *fake) ListTags(_ context.Context, arn string) ([]penstock.Tag, error) {
 	return f.tags, f.err
 }
 
+func (f *fake) Events(_ context.Context, r control.EventsRequest) (control.EventsReply, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked, f.calls = r, f.calls+1
+	return f.events, f.err
+}
+
+func (f *fake) Sources() []control.SourceView { return f.sources }
+
 // fullIntegration has something in every member.
 func fullIntegration() penstock.Integration {
 	return penstock.Integration{
@@ -141,37 +147,17 @@ func emptyIntegration() penstock.Integration {
 }
 
 // setup starts a server over f.
-func setup(t *testing.T, f rds.Integrations) *httptest.Server {
+func setup(t *testing.T, f rds.Control) *httptest.Server {
 	t.Helper()
-	server := httptest.NewServer(awsapi.New(awsapi.Config{
-		Region: region, Account: account,
-		AccessKeys: []awsapi.AccessKey{{ID: keyID, Secret: keySecret}},
-		Logger:     slog.New(slog.DiscardHandler),
-	}, rds.Service(f), sts.Service()))
-	t.Cleanup(server.Close)
-	return server
+	return apitest.Serve(t, []awsapi.Service{rds.Service(f), sts.Service()})
 }
 
 // post sends a form body with a good signature.
-func post(t *testing.T, server *httptest.Server, body string) (*http.Response, string) {
+func post(t *testing.T, server *httptest.Server, body string) apitest.Reply {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), "POST", server.URL, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	c := aws.Credentials{AccessKeyID: keyID, SecretAccessKey: keySecret}
-	if err := v4.NewSigner().SignHTTP(t.Context(), c, r, sigv4.HashBody([]byte(body)), "rds", region, time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	reply, err := server.Client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reply.Body.Close()
-	text, err := io.ReadAll(reply.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reply, string(bytes.TrimSpace(text))
+	return apitest.Send(t, server, apitest.Call{Service: "rds", Body: body})
+}
+
+func notFound() error {
+	return penstock.Errorf(penstock.KindIntegrationNotFound, "Integration missing not found")
 }

@@ -2,21 +2,17 @@ package rds_test
 
 import (
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"penstock"
+	"penstock/internal/awsapi/apitest"
 	"penstock/internal/awsapi/fault"
 	"penstock/internal/awsapi/rds"
 	"penstock/internal/control"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 const version = "&Version=2014-10-31"
 
@@ -50,6 +46,9 @@ func TestReplies(t *testing.T) {
 		addTags  = "Action=AddTagsToResource" + version + "&ResourceName=" + integrationARN + "&Tags.Tag.1.Key=a&Tags.Tag.1.Value=b"
 		delTags  = "Action=RemoveTagsFromResource" + version + "&ResourceName=" + integrationARN + "&TagKeys.member.1=a"
 		listTags = "Action=ListTagsForResource" + version + "&ResourceName=" + integrationARN
+		clusters = "Action=DescribeDBClusters" + version
+		dbs      = "Action=DescribeDBInstances" + version
+		events   = "Action=DescribeEvents" + version + "&SourceType=zero-etl"
 	)
 	full, empty := fullIntegration(), emptyIntegration()
 	failing := func(kind penstock.Kind, message string) *fake {
@@ -93,32 +92,45 @@ func TestReplies(t *testing.T) {
 		{"remove_tags", &fake{}, delTags},
 		{"list_tags", &fake{tags: full.Tags}, listTags},
 		{"list_tags_none", &fake{}, listTags},
+		{"clusters", &fake{sources: sources()}, clusters},
+		{"clusters_one", &fake{sources: sources()}, clusters + "&DBClusterIdentifier=CRM"},
+		{"clusters_none", &fake{}, clusters},
+		{"clusters_not_found", &fake{sources: sources()}, clusters + "&DBClusterIdentifier=old"},
+		{"clusters_filter", &fake{sources: sources()}, clusters + "&Filters.Filter.1.Name=domain&Filters.Filter.1.Values.Value.1=x"},
+		{"instances", &fake{sources: sources()}, dbs},
+		{"instances_not_found", &fake{sources: sources()}, dbs + "&DBInstanceIdentifier=" + sourceARN},
+		{"events", &fake{events: twoEvents()}, events},
+		{"events_none", &fake{}, events},
 		{"list_tags_not_found", failing(penstock.KindIntegrationNotFound, "Integration x not found"), listTags},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			reply, body := post(t, setup(t, test.fake), test.body)
-			requestID := reply.Header.Get("x-amzn-RequestId")
-			if len(requestID) != 36 || strings.Count(body, requestID) != 1 {
-				t.Errorf("request id %q is not in the body once", requestID)
-			}
-			got := strconv.Itoa(reply.StatusCode) + " " + reply.Header.Get("Content-Type") + "\n" +
-				strings.ReplaceAll(body, requestID, "REQUEST-ID") + "\n"
-			file := filepath.Join("testdata", test.name+".golden")
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("got\n%s\nwant\n%s", got, want)
-			}
-			wantListed(t, test.body, body)
+			reply := post(t, setup(t, test.fake), test.body)
+			apitest.Golden(t, test.name, reply)
+			wantListed(t, test.body, reply.Body)
 		})
 	}
+}
+
+func sources() []control.SourceView {
+	return []control.SourceView{
+		{Name: "crm", Kind: "cluster", ARN: "arn:aws:rds:us-east-1:123456789012:cluster:crm", Engine: "PostgreSQL"},
+		{
+			Name: "old", Kind: "db", ARN: "arn:aws:rds:us-east-1:123456789012:db:old", Engine: "MySQL",
+			Address: control.Address{Host: "old.example.com", Port: 3306, User: "root"},
+		},
+		{
+			Name: "shop", Kind: "cluster", ARN: sourceARN, Engine: "PostgreSQL",
+			Address: control.Address{Host: "db.example.com", Port: 5433, User: "penstock", Database: "postgres"},
+		},
+	}
+}
+
+func twoEvents() control.EventsReply {
+	at := time.Date(2026, 3, 4, 5, 6, 7, 8_000_000, time.UTC)
+	return control.EventsReply{Marker: "next", Events: []control.EventView{
+		{Event: penstock.Event{At: at, Name: "my-int", Kind: control.EventCreated, Message: "the integration was created and is active"}, ARN: integrationARN},
+		{Event: penstock.Event{At: at.Add(time.Hour), Name: "my-int", Kind: control.EventOrphanLeft, Message: "what it put at <shop> is still there"}, ARN: integrationARN},
+	}}
 }

@@ -2,6 +2,7 @@ package rds
 
 import (
 	"penstock"
+	"penstock/internal/awsapi"
 	"penstock/internal/awsapi/query"
 )
 
@@ -18,11 +19,15 @@ var integrationShape = query.Structure(
 	query.Required("AdditionalEncryptionContext", query.Map()),
 	query.Required("Tags", tagsShape),
 	query.Required("CreateTime", query.Time()),
-	query.Required("Errors", query.List("IntegrationError", query.Structure(
-		query.Required("ErrorCode", query.Text()),
-		query.Required("ErrorMessage", query.Text()),
-	))),
+	query.Required("Errors", ErrorsShape),
 )
+
+// ErrorsShape is the Errors member of an integration, here and in other
+// services that show integrations.
+var ErrorsShape = query.List("IntegrationError", query.Structure(
+	query.Required("ErrorCode", query.Text()),
+	query.Required("ErrorMessage", query.Text()),
+))
 
 // integrationValue returns an integration as replies show it.
 func integrationValue(in penstock.Integration) query.Value {
@@ -38,13 +43,13 @@ func integrationValue(in penstock.Integration) query.Value {
 		"AdditionalEncryptionContext": query.MapValue(in.EncryptionContext),
 		"Tags":                        tagsValue(in.Tags),
 		"CreateTime":                  query.TimeValue(in.CreatedAt),
-		"Errors":                      errorsValue(in.Problems),
+		"Errors":                      ErrorsValue(in.Problems),
 	})
 }
 
-// errorsValue returns an integration's problems as its Errors. News is none;
+// ErrorsValue returns an integration's problems as its Errors. News is none;
 // the statement that mends a problem belongs to what the user is told.
-func errorsValue(problems []penstock.Problem) query.Value {
+func ErrorsValue(problems []penstock.Problem) query.Value {
 	var items []query.Value
 	for _, p := range problems {
 		if p.Severity == penstock.SeverityInfo {
@@ -52,7 +57,7 @@ func errorsValue(problems []penstock.Problem) query.Value {
 		}
 		message := p.Message
 		if p.Mend != "" {
-			message = sentence(message) + " To mend it: " + p.Mend
+			message = awsapi.Sentence(message) + " To mend it: " + p.Mend
 		}
 		items = append(items, query.StructureValue(query.Fields{
 			"ErrorCode":    query.TextValue(string(p.Code)),

@@ -10,7 +10,7 @@ import (
 var (
 	listTagsInput = query.Structure(
 		query.Required("ResourceName", resourceNameShape),
-		query.Optional("Filters", filtersShape),
+		query.Optional("Filters", filtersShape).But("documented as unsupported; any is refused"),
 	)
 	listTagsOutput = query.Structure(
 		query.Required("TagList", tagsShape),
@@ -25,7 +25,7 @@ func (a api) listTags(ctx context.Context, _ awsapi.Caller, input query.Value) (
 	if err := refuseFilters(input); err != nil {
 		return query.Value{}, err
 	}
-	tags, err := a.integrations.ListTags(ctx, arn)
+	tags, err := a.control.ListTags(ctx, arn)
 	if err != nil {
 		return query.Value{}, faultOfTags(err)
 	}

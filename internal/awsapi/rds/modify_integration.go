@@ -16,7 +16,7 @@ var modifyIntegrationInput = query.Structure(
 )
 
 func (a api) modifyIntegration(ctx context.Context, _ awsapi.Caller, input query.Value) (query.Value, error) {
-	in, err := a.integrations.Modify(ctx, control.ModifyRequest{
+	in, err := a.control.Modify(ctx, control.ModifyRequest{
 		Identifier:  input.Text("IntegrationIdentifier"),
 		Name:        input.OptionalText("IntegrationName"),
 		DataFilter:  input.OptionalText("DataFilter"),

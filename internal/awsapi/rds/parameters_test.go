@@ -45,7 +45,10 @@ var (
 		"Action": "RemoveTagsFromResource", "Version": "2014-10-31",
 		"ResourceName": integrationARN, "TagKeys.member.1": "k",
 	}
-	listForm = map[string]string{"Action": "ListTagsForResource", "Version": "2014-10-31", "ResourceName": integrationARN}
+	clustersForm = map[string]string{"Action": "DescribeDBClusters", "Version": "2014-10-31"}
+	dbsForm      = map[string]string{"Action": "DescribeDBInstances", "Version": "2014-10-31"}
+	eventsForm   = map[string]string{"Action": "DescribeEvents", "Version": "2014-10-31", "SourceType": "zero-etl"}
+	listForm     = map[string]string{"Action": "ListTagsForResource", "Version": "2014-10-31", "ResourceName": integrationARN}
 )
 
 func manyTags(n int) []string {
@@ -167,6 +170,25 @@ func TestParameters(t *testing.T) {
 		{"remove tags: no keys", removeForm, []string{"-TagKeys.member.1"}, "MissingParameter", "TagKeys"},
 		{"remove tags: another form", removeForm, []string{"-TagKeys.member.1", "TagKeys.Key.1=a"}, "InvalidQueryParameter", "TagKeys.member.1"},
 
+		{"clusters", clustersForm, []string{"IncludeShared=true", "MaxRecords=20"}, ok, ""},
+		{"clusters: 19 records", clustersForm, []string{"MaxRecords=19"}, "InvalidParameterValue", "between 20 and 100"},
+		{"clusters: bad marker", clustersForm, []string{"Marker=!"}, "InvalidParameterValue", "Marker"},
+		{"clusters: bad boolean", clustersForm, []string{"IncludeShared=maybe"}, "InvalidParameterValue", "true or false"},
+		{"clusters: unknown filter", clustersForm, []string{"Filters.Filter.1.Name=db-instance-id", "Filters.Filter.1.Values.Value.1=x"}, "InvalidParameterValue", "db-instance-id"},
+		{"clusters: filter", clustersForm, []string{"Filters.Filter.1.Name=db-cluster-id", "Filters.Filter.1.Values.Value.1=shop"}, ok, ""},
+		{"instances", dbsForm, []string{"Filters.Filter.1.Name=dbi-resource-id", "Filters.Filter.1.Values.Value.1=x"}, ok, ""},
+		{"instances: unknown filter", dbsForm, []string{"Filters.Filter.1.Name=x"}, "InvalidParameterValue", "filter name: x"},
+
+		{"events", eventsForm, []string{"Duration=20160", "SourceIdentifier=my-int", "EventCategories.EventCategory.1=creation"}, ok, ""},
+		{"events: all types", eventsForm, []string{"-SourceType"}, ok, ""},
+		{"events: another type", eventsForm, []string{"SourceType=db-instance"}, ok, ""},
+		{"events: no such type", eventsForm, []string{"SourceType=zero"}, "InvalidParameterValue", "SourceType"},
+		{"events: identifier without type", eventsForm, []string{"-SourceType", "SourceIdentifier=x"}, "InvalidParameterCombination", "SourceType"},
+		{"events: time", eventsForm, []string{"StartTime=2026-01-02T03:04:05Z", "EndTime=2026-01-02T03:04:05.678+01:00"}, "InvalidParameterCombination", "EndTime"},
+		{"events: bad time", eventsForm, []string{"StartTime=yesterday"}, "InvalidParameterValue", "ISO 8601"},
+		{"events: more than 14 days", eventsForm, []string{"Duration=20161"}, "InvalidParameterValue", "Duration"},
+		{"events: filter", eventsForm, []string{"Filters.Filter.1.Name=x"}, "InvalidParameterValue", "filter name: x"},
+
 		{"list tags", listForm, nil, ok, ""},
 		{"list tags: filter", listForm, []string{"Filters.Filter.1.Name=x"}, "InvalidParameterValue", "x"},
 	}
@@ -175,15 +197,16 @@ func TestParameters(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			reply, body := post(t, server, form(test.base, test.changes...))
+			reply := post(t, server, form(test.base, test.changes...))
+			body := reply.Body
 			if test.want == ok {
-				if reply.StatusCode != 200 {
-					t.Fatalf("%d %s", reply.StatusCode, body)
+				if reply.Status != 200 {
+					t.Fatalf("%d %s", reply.Status, body)
 				}
 				return
 			}
-			if reply.StatusCode != 400 || !strings.Contains(body, "<Code>"+test.want+"</Code>") || !strings.Contains(body, test.says) {
-				t.Fatalf("%d %s\nwant %s saying %q", reply.StatusCode, body, test.want, test.says)
+			if reply.Status != 400 || !strings.Contains(body, "<Code>"+test.want+"</Code>") || !strings.Contains(body, test.says) {
+				t.Fatalf("%d %s\nwant %s saying %q", reply.Status, body, test.want, test.says)
 			}
 		})
 	}
@@ -196,8 +219,8 @@ func TestArguments(t *testing.T) {
 	server := setup(t, f)
 	send := func(base map[string]string, changes ...string) {
 		t.Helper()
-		if reply, body := post(t, server, form(base, changes...)); reply.StatusCode != 200 {
-			t.Fatalf("%d %s", reply.StatusCode, body)
+		if reply := post(t, server, form(base, changes...)); reply.Status != 200 {
+			t.Fatalf("%d %s", reply.Status, reply.Body)
 		}
 	}
 	equal := func(got, want any) {
@@ -210,13 +233,13 @@ func TestArguments(t *testing.T) {
 	send(createForm, "KMSKeyId=app", "AdditionalEncryptionContext.entry.1.key=a", "AdditionalEncryptionContext.entry.1.value=b",
 		"Tags.Tag.1.Key=k", "Tags.Tag.2.Key=l", "Tags.Tag.2.Value=v", "DataFilter=include:  *.*", "Description=d")
 	equal(f.created, control.CreateRequest{
-		SourceARN: sourceARN, TargetARN: targetARN, Name: "my-int", KMSKeyID: "app",
+		CallerARN: callerARN, SourceARN: sourceARN, TargetARN: targetARN, Name: "my-int", KMSKeyID: "app",
 		EncryptionContext: map[string]string{"a": "b"},
 		Tags:              []penstock.Tag{{Key: "k"}, {Key: "l", Value: "v"}},
 		DataFilter:        "include:  *.*", Description: "d",
 	})
 	send(createForm)
-	equal(f.created, control.CreateRequest{SourceARN: sourceARN, TargetARN: targetARN, Name: "my-int"})
+	equal(f.created, control.CreateRequest{CallerARN: callerARN, SourceARN: sourceARN, TargetARN: targetARN, Name: "my-int"})
 
 	send(describeForm)
 	equal(f.listed, control.ListRequest{})

@@ -21,7 +21,7 @@ func (a api) removeTags(ctx context.Context, _ awsapi.Caller, input query.Value)
 	for _, key := range input.List("TagKeys") {
 		keys = append(keys, key.String())
 	}
-	if err := a.integrations.RemoveTags(ctx, arn, keys); err != nil {
+	if err := a.control.RemoveTags(ctx, arn, keys); err != nil {
 		return query.Value{}, faultOfTags(err)
 	}
 	return query.Value{}, nil
