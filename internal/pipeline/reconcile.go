@@ -68,10 +68,14 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 	for i := range known {
 		byID[known[i].Table.ID] = &known[i]
 	}
-	blocked := map[string]penstock.Finding{} // by table
+	blocked, delayed := map[string]penstock.Finding{}, map[string]penstock.Finding{} // by table
 	for _, f := range findings {
-		if f.Table != "" && f.Severity == penstock.SeverityAttention {
+		switch {
+		case f.Table == "":
+		case f.Severity == penstock.SeverityAttention:
 			blocked[f.Table] = f
+		case f.Severity == penstock.SeverityWarning:
+			delayed[f.Table] = f
 		}
 	}
 	present := make(map[penstock.TableID]bool, len(tables))
@@ -101,6 +105,14 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 		}
 		if f, ok := blocked[st.Table.String()]; ok {
 			t.fail(st, st.Table, reason(f))
+			continue
+		}
+		if f, ok := delayed[st.Table.String()]; ok {
+			// It is there, and not in the stream just now: what it has is kept
+			// for readers, and what it misses takes a load (promise 6).
+			if st.State != penstock.TableResyncRequired {
+				t.states = append(t.states, penstock.TableStatus{Table: st.Table, State: penstock.TableResyncRequired, Reason: reason(f)})
+			}
 			continue
 		}
 		t.drop = append(t.drop, st.Table.ID)
@@ -151,8 +163,8 @@ func decide(st *penstock.TableStatus, table *penstock.Table) decision {
 		return leaveFailed // what failed it has not changed
 	case !sameAsLoaded(&st.Table, table):
 		return loadAgain
-	case st.State == penstock.TableSynced, st.Join != "":
-		return keepStreaming
+	case st.State == penstock.TableSynced, st.State == penstock.TableResyncInitiated && st.Join != "":
+		return keepStreaming // of any other that waited to be joined the stream has left out rows
 	}
 	return loadAgain
 }

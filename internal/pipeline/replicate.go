@@ -96,12 +96,12 @@ func (r *replication) fill(ctx context.Context, c *penstock.Changes) (last bool,
 		if err := r.stream.Next(ctx, c, r.p.limit()); err != nil {
 			return false, err
 		}
+		if len(c.Reshaped) > 0 {
+			r.stop.Store(true)
+		}
 		if c.Open {
 			r.filled.Store(true)
 			return false, nil
-		}
-		if len(c.Reshaped) > 0 {
-			r.stop.Store(true)
 		}
 		if r.stop.Load() {
 			return true, nil
@@ -109,7 +109,7 @@ func (r *replication) fill(ctx context.Context, c *penstock.Changes) (last bool,
 		if c.Empty() && !r.due(c) {
 			continue
 		}
-		r.p.status.pending(c.CommitTime)
+		r.p.status.pending(c)
 		r.filled.Store(true)
 		if len(c.Passed) > 0 || r.waiting.Load() || c.Size() >= r.p.limit()/2 {
 			return false, nil

@@ -13,8 +13,8 @@ import (
 type status struct {
 	mu       sync.Mutex
 	s        penstock.StreamStatus
-	stored   time.Time // when the position was stored last
-	waiting  time.Time // commit time of the oldest change not applied; zero if none
+	stored   time.Time                       // when the position was stored last
+	waiting  map[*penstock.Changes]time.Time // commit time of the first transaction in what is not applied
 	lost     *penstock.Problem
 	findings []penstock.Problem
 	load     *penstock.LoadProgress
@@ -43,8 +43,8 @@ func (s *status) get() penstock.StreamStatus {
 		l := *s.load
 		out.Loading = &l
 	}
-	if !s.waiting.IsZero() {
-		out.Lag = max(out.Lag, time.Since(s.waiting))
+	for _, commit := range s.waiting {
+		out.Lag = max(out.Lag, time.Since(commit))
 	}
 	return out
 }
@@ -116,13 +116,20 @@ func (s *status) storedAt() (t time.Time) {
 
 func (s *status) setRetained(bytes int64) { s.change(func() { s.s.RetainedWAL = bytes }) }
 
-func (s *status) streaming() { s.change(func() { s.s.State = penstock.StreamCdcRefresh }) }
-
-// pending takes note of a transaction that has arrived and is not applied.
-func (s *status) pending(commit time.Time) {
+// streaming takes note of a stream that begins; what another had not applied
+// comes again.
+func (s *status) streaming() {
 	s.change(func() {
-		if s.waiting.IsZero() && !commit.IsZero() {
-			s.waiting = commit
+		s.s.State = penstock.StreamCdcRefresh
+		s.waiting = map[*penstock.Changes]time.Time{}
+	})
+}
+
+// pending takes note of transactions that have arrived and are not applied.
+func (s *status) pending(c *penstock.Changes) {
+	s.change(func() {
+		if _, known := s.waiting[c]; !known && !c.CommitTime.IsZero() {
+			s.waiting[c] = c.CommitTime
 		}
 	})
 }
@@ -135,10 +142,10 @@ func (s *status) applied(b *penstock.Batch, c *penstock.Changes, size int) {
 			t := &b.Tables[i]
 			s.s.RowsChanged += t.Inserted + t.Updated + t.Deleted
 		}
+		delete(s.waiting, c)
 		if b.Partial {
 			return
 		}
-		s.waiting = time.Time{}
 		s.s.Transactions += int64(c.Transactions)
 		if !c.CommitTime.IsZero() {
 			now := time.Now().UTC()

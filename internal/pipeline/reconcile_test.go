@@ -1,0 +1,122 @@
+package pipeline
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"penstock"
+)
+
+// TestReconcile: what a turn does, by what the source has, what the destination
+// knows and what was found.
+func TestReconcile(t *testing.T) {
+	t.Parallel()
+	shape := func(id, name string, change ...func(*penstock.Table)) penstock.Table {
+		s := *shapeOf(penstock.IdentityKey, 0)
+		s.ID, s.Name = penstock.TableID(id), name
+		s.Columns = slices.Clone(s.Columns)
+		for _, f := range change {
+			f(&s)
+		}
+		return s
+	}
+	bare := func(s *penstock.Table) { s.Identity, s.Key = penstock.IdentityNone, nil }
+	known := func(s penstock.Table, state penstock.TableState, change ...func(*penstock.TableStatus)) penstock.TableStatus {
+		st := penstock.TableStatus{Table: s, State: state, Readable: state == penstock.TableSynced}
+		for _, f := range change {
+			f(&st)
+		}
+		return st
+	}
+	join := func(st *penstock.TableStatus) { st.Join = "snapshot" }
+	readable := func(st *penstock.TableStatus) { st.Readable = true }
+	because := func(reason string) func(*penstock.TableStatus) {
+		return func(st *penstock.TableStatus) { st.Reason = reason }
+	}
+	finding := func(severity penstock.Severity, table string) penstock.Finding {
+		return penstock.Finding{Table: table, Severity: severity, Message: "found"}
+	}
+	a := shape("1", "a")
+
+	for _, c := range []struct {
+		name     string
+		known    []penstock.TableStatus
+		source   []penstock.Table
+		findings []penstock.Finding
+		held     string
+		want     string
+	}{
+		{name: "nothing", want: ""},
+		{name: "a new table", source: []penstock.Table{a}, want: "load a"},
+		{name: "a new table that is held back", source: []penstock.Table{a}, held: "a", want: ""},
+		{name: "synced", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, source: []penstock.Table{a}, want: "stream a"},
+		{name: "waiting to be joined", known: []penstock.TableStatus{known(a, penstock.TableResyncInitiated, join)}, source: []penstock.Table{a}, want: "stream a from snapshot"},
+		{name: "a load that was interrupted", known: []penstock.TableStatus{known(a, penstock.TableResyncInitiated)}, source: []penstock.Table{a}, want: "load a"},
+		{name: "to be loaded again", known: []penstock.TableStatus{known(a, penstock.TableResyncRequired)}, source: []penstock.Table{a}, want: "load a"},
+		{name: "to be loaded again, and has missed rows while it waited to be joined",
+			known: []penstock.TableStatus{known(a, penstock.TableResyncRequired, join)}, source: []penstock.Table{a}, want: "load a"},
+		{name: "failed, and has missed rows while it waited to be joined",
+			known: []penstock.TableStatus{known(a, penstock.TableFailed, join)}, source: []penstock.Table{a}, want: "load a"},
+		{name: "failed, and nothing stands in its way any more", known: []penstock.TableStatus{known(a, penstock.TableFailed, readable)}, source: []penstock.Table{a}, want: "load a"},
+		{name: "failed without identity stays so",
+			known: []penstock.TableStatus{known(shape("1", "a", bare), penstock.TableFailed, readable)}, source: []penstock.Table{shape("1", "a", bare)}, want: ""},
+		{name: "failed without identity, and has one now",
+			known: []penstock.TableStatus{known(shape("1", "a", bare), penstock.TableFailed, readable)}, source: []penstock.Table{a}, want: "load a"},
+		{name: "renamed", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, source: []penstock.Table{shape("1", "b")}, want: "load b, a ResyncRequired"},
+		{name: "another column", known: []penstock.TableStatus{known(a, penstock.TableSynced)},
+			source: []penstock.Table{shape("1", "a", func(s *penstock.Table) { s.Columns[1].ID = 9 })}, want: "load a, a ResyncRequired"},
+		{name: "another column, while it waits to be joined", known: []penstock.TableStatus{known(a, penstock.TableResyncInitiated, join)},
+			source: []penstock.Table{shape("1", "a", func(s *penstock.Table) { s.Columns[1].Type.Kind = penstock.TypeJSON })}, want: "load a"},
+		{name: "a column that may not be null any more", known: []penstock.TableStatus{known(a, penstock.TableSynced)},
+			source: []penstock.Table{shape("1", "a", func(s *penstock.Table) { s.Columns[1].NotNull = true })}, want: "stream a"},
+		{name: "another key", known: []penstock.TableStatus{known(a, penstock.TableSynced)},
+			source: []penstock.Table{shape("1", "a", func(s *penstock.Table) { s.Key = []int{0, 1} })}, want: "load a, a ResyncRequired"},
+		{name: "gone", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, want: "drop 1"},
+		{name: "gone, and another of the same name", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, source: []penstock.Table{shape("2", "a")}, want: "load a, drop 1"},
+		{name: "cannot be carried", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, source: []penstock.Table{a},
+			findings: []penstock.Finding{finding(penstock.SeverityAttention, "public.a")}, want: "a Failed"},
+		{name: "cannot be carried, as before", known: []penstock.TableStatus{known(a, penstock.TableFailed, because("found"))}, source: []penstock.Table{a},
+			findings: []penstock.Finding{finding(penstock.SeverityAttention, "public.a")}, want: ""},
+		{name: "cannot be carried, and is not listed", known: []penstock.TableStatus{known(a, penstock.TableSynced)},
+			findings: []penstock.Finding{finding(penstock.SeverityAttention, "public.a")}, want: "a Failed"},
+		{name: "new, and cannot be carried", source: []penstock.Table{a}, findings: []penstock.Finding{finding(penstock.SeverityAttention, "public.a")}, want: "a Failed"},
+		{name: "a warning about a table that is carried", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, source: []penstock.Table{a},
+			findings: []penstock.Finding{finding(penstock.SeverityWarning, "public.a")}, want: "stream a"},
+		{name: "locked, so that it cannot be carried just now", known: []penstock.TableStatus{known(a, penstock.TableSynced)},
+			findings: []penstock.Finding{finding(penstock.SeverityWarning, "public.a")}, want: "a ResyncRequired"},
+		{name: "locked still", known: []penstock.TableStatus{known(a, penstock.TableResyncRequired)},
+			findings: []penstock.Finding{finding(penstock.SeverityWarning, "public.a")}, want: ""},
+		{name: "a view now", known: []penstock.TableStatus{known(a, penstock.TableSynced)},
+			findings: []penstock.Finding{finding(penstock.SeverityInfo, "public.a")}, want: "drop 1"},
+		{name: "a finding about everything", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, source: []penstock.Table{a},
+			findings: []penstock.Finding{finding(penstock.SeverityAttention, "")}, want: "stream a"},
+	} {
+		got := reconcile(c.known, c.source, c.findings, func(x *penstock.Table) bool { return x.Name == c.held })
+		if s := describe(got); s != c.want {
+			t.Errorf("%s: %q, want %q", c.name, s, c.want)
+		}
+	}
+}
+
+func describe(t *turn) string {
+	var out []string
+	for _, x := range t.load {
+		out = append(out, "load "+x.Name)
+	}
+	for _, x := range t.tables {
+		s := "stream " + x.Name
+		if j, ok := t.joins[x.ID]; ok {
+			s += " from " + string(j)
+		}
+		out = append(out, s)
+	}
+	for _, id := range t.drop {
+		out = append(out, fmt.Sprint("drop ", id))
+	}
+	for _, s := range t.states {
+		out = append(out, fmt.Sprint(s.Table.Name, " ", s.State))
+	}
+	return strings.Join(out, ", ")
+}
