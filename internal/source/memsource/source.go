@@ -50,9 +50,10 @@ func (s *Source) database(name string) *Database {
 
 // Intercept has f called at the start of the methods of a Capture, a Load and
 // a Stream, but for Wake, Ack and Close, with the method's name (NextBeside for
-// the Next of a stream that follows a load), and again whenever a waiting Next
+// the Next of a stream that follows a load; NextInside and NextBesideInside
+// where it goes on inside a transaction), and again whenever a waiting Next
 // looks for more; an error of f is returned in place of doing the work, as if
-// the server had failed. nil takes it away.
+// the server had failed. f may wait, and use the source. nil takes it away.
 func (s *Source) Intercept(f func(op string) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,10 +69,13 @@ func (s *Source) begin(ctx context.Context, op string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if s.intercept != nil {
-		return s.intercept(op)
+	f := s.intercept
+	if f == nil {
+		return nil
 	}
-	return nil
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	return f(op)
 }
 
 // Find sets what Check and, as far as it concerns their database, all calls of

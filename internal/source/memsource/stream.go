@@ -127,7 +127,11 @@ func (st *stream) Next(ctx context.Context, c *penstock.Changes, limit int) erro
 func (st *stream) take(ctx context.Context, c *penstock.Changes, limit int) (got bool, moved <-chan struct{}, err error) {
 	db := st.capture.db
 	defer db.source.mu.Unlock()
-	if err := db.source.begin(ctx, st.op); err != nil {
+	op := st.op
+	if st.inside { // which only Next changes
+		op += "Inside"
+	}
+	if err := db.source.begin(ctx, op); err != nil {
 		return false, nil, err
 	}
 	switch {
