@@ -221,6 +221,10 @@ func TestUnreachableSource(t *testing.T) {
 		t.Errorf("check ends with %d:\n%s", code, out)
 	}
 	p.integrate(t, "never-there", "other") // answers creating
+	p.awaitProblem(t, "never-there", "SOURCE_UNREACHABLE", "source shop cannot be reached", "connection refused", "host, port and firewall")
+	if status := p.describe(t, "never-there").Status; status != types.IntegrationStatusCreating {
+		t.Errorf("the status is %s", status)
+	}
 	if code := p.stop(t); code != 0 {
 		t.Errorf("exit code %d", code)
 	}

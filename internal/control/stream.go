@@ -19,6 +19,9 @@ const (
 	// patience is how long a cause that usually passes by itself is not
 	// reported as a problem.
 	patience = 2 * time.Minute
+	// notice is how long a source must be away for that to be mentioned, as a
+	// warning, before patience ends.
+	notice = 5 * time.Second
 	// proven is how long a runner must have been healthy for a failure that
 	// can come in the middle of the work to count as mended.
 	proven = 10 * time.Second
@@ -133,8 +136,8 @@ func (s *stream) look() streamView {
 	v.gone = s.leaving && (s.err != nil && penstock.KindOf(s.err) == penstock.KindSetting || slices.ContainsFunc(v.Problems, missing))
 	if p, ok := s.problem(now); ok {
 		v.Problems = append(v.Problems[:len(v.Problems):len(v.Problems)], p)
-		v.troubled = true
-		if !v.healthy {
+		v.troubled = severe(p.Severity)
+		if v.troubled && !v.healthy {
 			v.State = penstock.StreamError
 		}
 	} else if s.running && v.State == penstock.StreamError {
@@ -173,7 +176,10 @@ func (s *stream) problem(now time.Time) (p penstock.Problem, ok bool) {
 		// It is the server that is away, whichever stream noticed.
 		p.Code, p.Database = penstock.ProblemSourceUnreachable, ""
 		p.Message = "the source " + s.source + " cannot be reached; replication goes on by itself once it can: " + p.Message
-		return p, waited
+		if !waited {
+			p.Severity = penstock.SeverityWarning
+		}
+		return p, now.Sub(s.since) >= notice
 	case penstock.KindFenced, penstock.KindStale:
 		p.Code = penstock.ProblemInternal
 		return p, waited

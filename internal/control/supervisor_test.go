@@ -145,8 +145,13 @@ func TestUnreachableIsToleratedForAWhile(t *testing.T) {
 		in, r := b.active()
 		b.setRefuse(unreachable())
 		r.fail <- unreachable()
-		b.after(patience - time.Second)
+		b.after(notice - time.Second)
 		b.want(in.ID, penstock.StatusActive)
+		b.after(patience - notice)
+		b.want(in.ID, penstock.StatusActive, penstock.ProblemSourceUnreachable)
+		if p := b.get(in.ID).Problems[0]; p.Severity != penstock.SeverityWarning {
+			t.Errorf("the problem is of severity %s", p.Severity)
+		}
 		if n := b.made(); n < 6 || n > 30 {
 			t.Errorf("%d runners were made", n)
 		}
@@ -169,7 +174,8 @@ func TestUnreachableIsToleratedForAWhile(t *testing.T) {
 		b.newest().set(penstock.StreamCdcRefresh, table("a", penstock.TableSynced, true))
 		b.after(time.Hour)
 		b.want(in.ID, penstock.StatusActive)
-		b.wantEvents("0000 P0001 0013")
+		// Mentioned first, then the cause of the status.
+		b.wantEvents("0000 P0001 P0001 0013")
 	})
 }
 
