@@ -95,6 +95,7 @@ type Orphan struct {
 	Since       time.Time
 	LastTry     time.Time
 	LastError   string
+	ByHand      []string // the statements that remove it, to be run in each database; nil if they are not known
 }
 
 // ARN is an Amazon Resource Name split into its parts.

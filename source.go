@@ -157,3 +157,25 @@ type Stream interface {
 	// Close ends the stream. It may be called while Next runs, which then fails.
 	Close() error
 }
+
+// Lister is a Source that can list what a database has, selected by a filter
+// or not, so that users see what a filter does.
+type Lister interface {
+	// ListTables returns everything in a source database that looks like a
+	// table, by schema and name. KindSetting with ProblemDatabaseMissing if
+	// there is no such database.
+	ListTables(ctx context.Context, database string) ([]ListedTable, error)
+}
+
+// ListedTable is something that looks like a table.
+type ListedTable struct {
+	Schema, Name string
+	Kind         string // in words: "table", "view"
+	Carried      bool   // replication carries tables of that kind
+}
+
+// ByHand is a Source that can say how to remove by hand what Forget removes.
+type ByHand interface {
+	// ForgetByHand returns the statements to run in each database.
+	ForgetByHand(id IntegrationID) []string
+}

@@ -121,6 +121,12 @@ func (r *checkReport) print(w io.Writer) {
 	}
 	for _, o := range r.Orphans {
 		fmt.Fprintf(w, "! orphan    integration %s (%s) was deleted, but source %s still holds what it put there; removing it is retried\n            last error: %s\n", o.Name, o.Integration, o.Source, o.LastError)
+		if len(o.ByHand) > 0 {
+			fmt.Fprintln(w, "            to remove it by hand, run in each database:")
+		}
+		for _, statement := range o.ByHand {
+			fmt.Fprintf(w, "              %s\n", statement)
+		}
 	}
 	if r.Ready {
 		fmt.Fprintln(w, "ready")

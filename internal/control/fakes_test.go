@@ -48,6 +48,10 @@ func (s *fakeSource) Forget(_ context.Context, id penstock.IntegrationID) error 
 	return s.forget
 }
 
+func (s *fakeSource) ForgetByHand(id penstock.IntegrationID) []string {
+	return []string{"DROP " + id.Short() + ";"}
+}
+
 func (s *fakeSource) setForget(err error) {
 	s.mu.Lock()
 	s.forget = err

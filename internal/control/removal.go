@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"penstock"
@@ -40,9 +41,17 @@ func (k *keeper) remove(ctx context.Context, in penstock.Integration) error {
 	if orphan != nil {
 		s.ledger.record(ctx, penstock.Event{At: now, Integration: in.ID, Name: in.Name, Kind: EventOrphanLeft,
 			Severity: penstock.SeverityWarning, Message: "what the integration put at the source " + orphan.Source +
-				" is still there and will be removed when that can be done: " + orphan.LastError})
+				" is still there and will be removed when that can be done: " + orphan.LastError + byHand(orphan.ByHand)})
 	}
 	return nil
+}
+
+// byHand says how to do it without waiting.
+func byHand(statements []string) string {
+	if len(statements) == 0 {
+		return ""
+	}
+	return ". To do it by hand, run in each database: " + strings.Join(statements, " ")
 }
 
 // clean removes everything of the integration's from its source. If that
@@ -52,7 +61,11 @@ func (k *keeper) clean(ctx context.Context, in penstock.Integration, end time.Ti
 	name, source, ok := k.s.cfg.source(in.SourceARN)
 	leave := func(err error) *penstock.Orphan {
 		now := k.s.cfg.Now().UTC().Round(0)
-		return &penstock.Orphan{Integration: in.ID, Name: in.Name, Source: name, Since: now, LastTry: now, LastError: err.Error()}
+		o := &penstock.Orphan{Integration: in.ID, Name: in.Name, Source: name, Since: now, LastTry: now, LastError: err.Error()}
+		if s, ok := source.Source.(penstock.ByHand); ok {
+			o.ByHand = s.ForgetByHand(in.ID)
+		}
+		return o
 	}
 	if !ok {
 		return leave(errNotConfigured), nil

@@ -53,6 +53,7 @@ type orphanDocument struct {
 	Since     time.Time `json:"since"`
 	LastTry   time.Time `json:"last_try"`
 	LastError string    `json:"last_error,omitempty"`
+	ByHand    []string  `json:"by_hand,omitempty"`
 }
 
 // convert maps a slice, nil and empty to nil.

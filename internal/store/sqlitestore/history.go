@@ -62,7 +62,7 @@ func (s *Store) PruneEvents(ctx context.Context, before time.Time) error {
 // PutOrphan implements penstock.Store.
 func (s *Store) PutOrphan(ctx context.Context, o penstock.Orphan) error {
 	op := "put orphan " + string(o.Integration)
-	document, err := json.Marshal(orphanDocument{Name: o.Name, Source: o.Source, Since: o.Since.UTC(), LastTry: o.LastTry.UTC(), LastError: o.LastError})
+	document, err := json.Marshal(orphanDocument{Name: o.Name, Source: o.Source, Since: o.Since.UTC(), LastTry: o.LastTry.UTC(), LastError: o.LastError, ByHand: o.ByHand})
 	if err != nil {
 		return failure(op, err)
 	}
@@ -92,7 +92,7 @@ func (s *Store) Orphans(ctx context.Context) ([]penstock.Orphan, error) {
 			return nil, failure(op, err)
 		}
 		orphans = append(orphans, penstock.Orphan{
-			Integration: penstock.IntegrationID(id), Name: d.Name, Source: d.Source, Since: d.Since, LastTry: d.LastTry, LastError: d.LastError,
+			Integration: penstock.IntegrationID(id), Name: d.Name, Source: d.Source, Since: d.Since, LastTry: d.LastTry, LastError: d.LastError, ByHand: d.ByHand,
 		})
 	}
 	return orphans, failure(op, rows.Err())

@@ -368,7 +368,8 @@ func events(t *testing.T, s penstock.Store) {
 
 func orphans(t *testing.T, s penstock.Store) {
 	ctx := t.Context()
-	young := penstock.Orphan{Integration: "a", Name: "n", Source: "shop", Since: start.Add(time.Hour), LastTry: start.Add(2 * time.Hour), LastError: "e"}
+	young := penstock.Orphan{Integration: "a", Name: "n", Source: "shop", Since: start.Add(time.Hour), LastTry: start.Add(2 * time.Hour), LastError: "e",
+		ByHand: []string{"DROP …", ""}}
 	old := penstock.Orphan{Integration: "b", Name: "m", Source: "shop", Since: start, LastTry: start}
 	for _, o := range []penstock.Orphan{young, {Integration: "b", Since: start}, old} {
 		if err := s.PutOrphan(ctx, o); err != nil {
