@@ -10,7 +10,8 @@
 //   - problem.go      Problem: what the user is told when something is wrong
 //   - table.go        Table, Column, Identity, TableState
 //   - types.go        Type: what a column holds, independent of any engine
-//   - vector.go       Vector, Rows: columns of values, the form of all data here
+//   - vector.go       Vector: a column of values, the form of all data here
+//   - rows.go         Rows: vectors of one length
 //   - position.go     Position, Snapshot: places in a source's history
 //   - changes.go      Changes: what a source delivers, in commit order
 //   - batch.go        Batch: what a target applies, compacted by key

@@ -1,0 +1,160 @@
+package pgsource
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"penstock"
+)
+
+// relation takes note of the shape of rows to come. Whether it matters that it
+// is not the known one shows with the first of them that is to be delivered.
+func (s *stream) relation(ctx context.Context, b []byte) error {
+	m, err := parseRelation(b)
+	if err != nil {
+		return err
+	}
+	t := s.tables[m.oid]
+	if t == nil {
+		return nil
+	}
+	refs := make([]typeRef, len(m.columns))
+	for i, c := range m.columns {
+		refs[i] = typeRef{c.typ, c.typmod}
+	}
+	if err := s.resolve(ctx, refs); err != nil {
+		return err
+	}
+	t.plan, t.mismatch = t.plan[:0], len(m.columns) != len(t.table.Columns)
+	keys, flagged := 0, 0
+	for i, mc := range m.columns {
+		at := slices.IndexFunc(t.table.Columns, func(c penstock.Column) bool { return c.Name == mc.name })
+		name := s.types.info(refs[i]).name
+		if at < 0 || name != t.table.Columns[at].SourceType {
+			t.mismatch = true
+			return nil
+		}
+		if mc.key {
+			flagged++
+			if slices.Contains(t.table.Key, at) {
+				keys++
+			}
+		}
+		t.plan = append(t.plan, planColumn{at, mapType(name).text})
+	}
+	switch full := m.identity == 'f'; t.table.Identity {
+	case penstock.IdentityKey:
+		t.mismatch = t.mismatch || keys != len(t.table.Key) || flagged != keys && !full
+	case penstock.IdentityFull:
+		t.mismatch = t.mismatch || !full
+	default: // updates and deletes may come now, and could not be carried
+		t.mismatch = t.mismatch || flagged > 0
+	}
+	return nil
+}
+
+// resolve looks up types that have appeared since the stream was opened.
+func (s *stream) resolve(ctx context.Context, refs []typeRef) error {
+	if !slices.ContainsFunc(refs, func(r typeRef) bool { _, ok := s.types.known[r]; return !ok }) {
+		return nil
+	}
+	conn, err := s.capture.source.connect(ctx, s.capture.spec.Database)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return s.types.resolve(ctx, conn, refs)
+}
+
+// row handles an insert, update or delete.
+func (s *stream) row(b []byte, c *penstock.Changes) error {
+	w := wire{b: b[1:]}
+	t := s.tables[uint32(w.int32())]
+	if w.bad {
+		return errShort
+	}
+	if t == nil || !s.delivers(t) {
+		return nil
+	}
+	if t.mismatch || t.plan == nil {
+		t.dead = true
+		c.Reshaped = append(c.Reshaped, t.table.ID)
+		return nil
+	}
+	tc := c.Table(t.table)
+	part, old := w.byte(), -1 // old is the row of Rows that holds the old tuple
+	if named := part == 'K' || part == 'O'; named && b[0] != 'I' {
+		op := penstock.OpOld
+		if b[0] == 'D' {
+			op = penstock.OpDelete
+		}
+		old = tc.Rows.Len()
+		if err := s.tuple(&w, t, tc, op, old); err != nil || b[0] == 'D' {
+			return err
+		}
+		part = w.byte()
+	}
+	if part != 'N' || b[0] == 'D' {
+		return errMessage
+	}
+	op := penstock.OpInsert
+	if b[0] == 'U' {
+		op = penstock.OpUpdate
+	}
+	return s.tuple(&w, t, tc, op, old)
+}
+
+// tuple decodes one tuple into a row. An unchanged value is taken from the old
+// tuple where the source logs whole rows.
+func (s *stream) tuple(w *wire, t *streamTable, tc *penstock.TableChanges, op penstock.Op, old int) error {
+	if n := int(w.int16()); n != len(t.plan) {
+		return fmt.Errorf("a row of table %s has %d columns instead of %d", t.table, n, len(t.plan))
+	}
+	for i := range t.plan {
+		p := &t.plan[i]
+		v := &tc.Rows.Vectors[p.column]
+		switch w.byte() {
+		case tupleText:
+			if len(w.b) < 4 {
+				return errShort
+			}
+			value := w.takeSized(int(int32(binary.BigEndian.Uint32(w.b))))
+			if w.bad {
+				return errShort
+			}
+			if !p.decode(v, value) {
+				v.AppendNull()
+				if tc.BadValues == nil {
+					tc.BadValues = map[int]int64{}
+				}
+				tc.BadValues[p.column]++
+			}
+		case tupleNull:
+			v.AppendNull()
+		case tupleUnchanged:
+			if op != penstock.OpUpdate {
+				return fmt.Errorf("a row of table %s comes without all of its values", t.table)
+			}
+			if old >= 0 && !v.IsNull(old) {
+				v.AppendFrom(v, old)
+			} else {
+				v.AppendUnchanged()
+			}
+		default:
+			return errMessage
+		}
+	}
+	if w.bad {
+		return errShort
+	}
+	tc.Ops = append(tc.Ops, op)
+	return nil
+}
+
+// takeSized reads a value after its length.
+func (w *wire) takeSized(n int) []byte {
+	w.b = w.b[4:]
+	return w.take(n)
+}
