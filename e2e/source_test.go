@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/jackc/pgx/v5"
 
@@ -195,8 +197,8 @@ func TestNoReplicaIdentity(t *testing.T) {
 }
 
 // TestUnreachableSource: what is asked of an integration whose source is away
-// is answered at once; it can be deleted within the grace, and what that leaves
-// behind is shown, and removed when the source is back.
+// is answered at once; it can be deleted within the grace, over a crash too,
+// and what that leaves behind is shown, and removed when the source is back.
 func TestUnreachableSource(t *testing.T) {
 	t.Parallel()
 	server := dbtest.New(t, testdb.Options{Fast: true})
@@ -212,7 +214,12 @@ func TestUnreachableSource(t *testing.T) {
 		t.Errorf("check ends with %d:\n%s", code, out)
 	}
 	began := time.Now()
-	p.delete(t, "away")
+	if _, err := p.client(secretKey).DeleteIntegration(t.Context(), &rds.DeleteIntegrationInput{IntegrationIdentifier: aws.String("away")}); err != nil {
+		t.Fatal(err)
+	}
+	p.kill(t)
+	p.start(t)
+	await(t, "the deletion to be finished", func() bool { return p.describe(t, "away") == nil })
 	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("deleting took %v, with a delete_grace of 5s", took)
 	}

@@ -65,6 +65,9 @@ func listenSocket(path string) (net.Listener, error) {
 	l, err := net.Listen("unix", path)
 	unix.Umask(mask)
 	if err != nil {
+		if cause := (unix.Errno)(0); errors.As(err, &cause) {
+			err = cause // without the operation and the path once more
+		}
 		return nil, &penstock.Error{Kind: penstock.KindSetting, Op: "open the control socket " + path, Err: err, Mend: "choose a data_dir with a shorter path, on a file system that has sockets"}
 	}
 	return l, nil
