@@ -177,7 +177,7 @@ func awaitWriters(ctx context.Context, conn *pgx.Conn, oids []uint32) error {
 	const writers = `SELECT DISTINCT ` + holder + ` FROM pg_locks
 		WHERE locktype = 'relation' AND relation = ANY($1) AND granted AND pid IS DISTINCT FROM pg_backend_pid()
 		  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-		  AND mode NOT IN ('AccessShareLock', 'RowShareLock')`
+		  AND mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`
 	waiting, err := collect[string](ctx, conn, writers, oids)
 	deadline := time.Now().Add(writerPatience)
 	for wait := 5 * time.Millisecond; err == nil && len(waiting) > 0; wait = min(2*wait, 500*time.Millisecond) {
