@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"penstock"
 	"penstock/internal/source/memsource"
@@ -176,4 +177,30 @@ func TestLargeTransaction(t *testing.T) {
 	})
 	s.settle(t, allKinds...)
 	stop()
+}
+
+// TestShapeThereAndBack changes a table's shape and takes the change back
+// before anybody looks at the catalog: the rows of the other shape, in the first
+// part of a transaction of several, are not lost.
+func TestShapeThereAndBack(t *testing.T) {
+	t.Parallel()
+	s := newSmall(t, 20)
+	s.config.Memory, s.config.Poll = 1<<20, time.Hour
+	s.keep(t)
+	s.settle(t, allKinds...)
+	hold := make(chan struct{})
+	s.source.Intercept(func(string) error {
+		<-hold
+		return nil
+	})
+	s.addColumn("whole")
+	s.db.Do(func(tx *memsource.Tx) {
+		tx.Insert("whole", 100, 1, "with a column more", 5)
+		for i := range 2000 {
+			tx.Insert("keyed", 100+i, 0, strings.Repeat("x", 500))
+		}
+	})
+	s.db.Alter("whole", func(shape *penstock.Table) { shape.Columns = shape.Columns[:3] })
+	close(hold)
+	s.settle(t, allKinds...)
 }

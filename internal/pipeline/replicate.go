@@ -193,8 +193,8 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 	if !c.Open {
 		r.stream.Ack(b.Next)
 	}
-	if len(c.Passed) == 0 && len(c.Reshaped) == 0 {
-		return nil
+	if c.Open || len(c.Passed) == 0 && len(c.Reshaped) == 0 {
+		return nil // inside a transaction the turn is the applier's; the stream ends with it
 	}
 	return p.writer.do(ctx, func(d penstock.Destination) error {
 		state, err := d.State(ctx)
