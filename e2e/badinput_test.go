@@ -115,7 +115,7 @@ func TestServeRefuses(t *testing.T) {
 			file("taken", "")(t, p)
 			replace("data_dir: DATA", "data_dir: "+p.dir+"/taken/data")(t, p)
 		}, 1, []string{"data_dir", "taken", "folder that this user can write to"}},
-		"data_dir too long":    {func(t *testing.T, p *penstock) {
+		"data_dir too long": {func(t *testing.T, p *penstock) {
 			replace("data_dir: DATA", "data_dir: "+p.dir+strings.Repeat("/long", 20))(t, p)
 		}, 1, []string{"control socket", "penstock.sock", "shorter path"}},
 		"metadata damaged":     {file("data/penstock.db", strings.Repeat("damaged ", 1000)), 1, []string{"penstock.db", "damaged", "restore it from a backup"}},
