@@ -29,6 +29,7 @@ const (
 	ProblemTargetGone         ProblemCode = "TARGET_NOT_CONFIGURED"
 	ProblemTargetFailed       ProblemCode = "TARGET_FAILED"
 	ProblemDiskFull           ProblemCode = "DISK_FULL"
+	ProblemMemoryExhausted    ProblemCode = "MEMORY_EXHAUSTED"
 	ProblemDatabaseMissing    ProblemCode = "DATABASE_MISSING"
 	ProblemFilterUnparsable   ProblemCode = "FILTER_UNPARSABLE"
 	ProblemNoReplicaIdentity  ProblemCode = "NO_REPLICA_IDENTITY"

@@ -151,9 +151,9 @@ func (p *Pipeline) turn(ctx context.Context) error {
 		return p.load(ctx, t.load)
 	}
 	err = p.replicate(ctx, t)
-	if penstock.KindOf(err) == penstock.KindFull && p.limit() > minLimit {
+	if penstock.KindOf(err) == penstock.KindFull && penstock.ProblemOf(err) != penstock.ProblemDiskFull && p.limit() > minLimit {
 		p.shrink.Add(1)
-		p.log.Warn("out of memory or disk, trying smaller batches", "limit", p.limit(), "error", err)
+		p.log.Warn("out of memory, trying smaller batches", "limit", p.limit(), "error", err)
 		return nil
 	}
 	return err

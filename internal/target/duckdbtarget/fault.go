@@ -47,6 +47,12 @@ func (e *engineError) diskFull() bool {
 	return strings.Contains(e.text, "No space left on device") || strings.Contains(e.text, "Disk quota exceeded")
 }
 
+// damaged: what the engine says of a file that it cannot make sense of.
+func (e *engineError) damaged() bool {
+	return strings.Contains(e.text, "not a valid DuckDB database file") || strings.Contains(e.text, "Corrupt database file") ||
+		strings.Contains(e.text, "Failure while replaying WAL file")
+}
+
 func (e *engineError) locked() bool {
 	return strings.Contains(e.text, "Could not set lock on file") || strings.Contains(e.text, "Conflicting lock is held")
 }
@@ -74,12 +80,18 @@ func fault(err error, path, op string, args ...any) error {
 	switch {
 	case ee.diskFull():
 		f.Kind, f.Message, f.Mend = penstock.KindFull, "the disk that holds "+path+" is full", "free space on the disk of "+path
+		f.Code = penstock.ProblemDiskFull
 	case ee.outOfMemory():
 		f.Kind, f.Message = penstock.KindFull, "the warehouse's memory is exhausted"
-		f.Mend = "a smaller batch may pass; else give the warehouse more memory"
+		f.Mend = "raise memory in the configuration"
+		f.Code = penstock.ProblemMemoryExhausted
 	case ee.locked():
 		f.Kind, f.Message = penstock.KindConflict, path+" is in use by another process"
 		f.Mend = "stop the process named in the message"
+	case ee.damaged():
+		f.Kind, f.Message = penstock.KindSetting, path+" is damaged, or not a file of this engine"
+		f.Mend = "restore it from a backup, or move it away to have it loaded again"
+		f.Code = penstock.ProblemTargetFailed
 	case ee.fatal():
 		f.Kind, f.Message = penstock.KindUnreachable, "the engine stopped and is opened anew with the next call"
 	}
