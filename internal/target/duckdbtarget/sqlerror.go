@@ -38,8 +38,15 @@ func sqlError(err error) error {
 		out.Message, out.Detail = "cannot write here: replicated databases are read-only", ""
 		out.Hint = "write to the database " + BuiltIn
 	}
+	if m := missingTable.FindStringSubmatch(ee.text); m != nil {
+		// In PostgreSQL's words, and without a guess at what was meant: that
+		// would name tables of the engine.
+		out.Message, out.Detail = `relation "`+m[1]+`" does not exist`, ""
+	}
 	return out
 }
+
+var missingTable = regexp.MustCompile(`^(?:Table|View) with name (.*) does not exist!?`)
 
 // readOnlyWrite matches what the engine says when the transaction that a
 // client's statement runs in keeps it from writing.
