@@ -64,10 +64,7 @@ func awsCLI(t testing.TB) string {
 // JSON, or what it complained of.
 func (p *penstock) aws(t testing.TB, program string, args ...string) (reply map[string]any, complaint string) {
 	t.Helper()
-	cmd := exec.Command(program, append([]string{"--endpoint-url", "http://" + p.api, "--output", "json", "--no-cli-auto-prompt"}, args...)...)
-	if strings.Contains(versionOf(program), "aws-cli/1.") {
-		cmd = exec.Command(program, append([]string{"--endpoint-url", "http://" + p.api, "--output", "json"}, args...)...)
-	}
+	cmd := exec.Command(program, append([]string{"--endpoint-url", "http://" + p.api, "--output", "json"}, args...)...)
 	cmd.Env = awsEnvironment(accessKey, secretKey)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -81,11 +78,6 @@ func (p *penstock) aws(t testing.TB, program string, args ...string) (reply map[
 		t.Fatalf("aws %v: %v in %s", args, err, &stdout)
 	}
 	return reply, ""
-}
-
-func versionOf(program string) string {
-	out, _ := exec.Command(program, "--version").CombinedOutput()
-	return string(out)
 }
 
 // at walks into decoded JSON: names of members, and numbers of elements.
@@ -148,30 +140,23 @@ func TestAWSCLI(t *testing.T) {
 	described := run("rds", "describe-integrations", "--integration-identifier", arn)
 	want(at(described, "Integrations", 0, "DataFilter"), filter)
 	want(at(described, "Integrations", 0, "Tags", 1, "Key"), "b")
-	want(at(run("rds", "describe-integrations", "--page-size", "20"), "Integrations", 0, "IntegrationArn"), arn)
 	want(at(run("rds", "modify-integration", "--integration-identifier", "cli", "--integration-name", "cli-2", "--description", ""), "IntegrationName"), "cli-2")
 	run("rds", "add-tags-to-resource", "--resource-name", arn, "--tags", "Key=c,Value=3")
 	run("rds", "remove-tags-from-resource", "--resource-name", arn, "--tag-keys", "a", "nothing")
 	want(at(run("rds", "list-tags-for-resource", "--resource-name", arn), "TagList"), "[map[Key:b Value:] map[Key:c Value:3]]")
 	want(at(run("rds", "describe-events", "--source-type", "zero-etl", "--source-identifier", arn), "Events", 0, "SourceArn"), arn)
 	want(at(run("rds", "describe-db-clusters", "--db-cluster-identifier", "shop"), "DBClusters", 0, "DBClusterArn"), p.arn(t, "shop"))
-	want(at(run("rds", "describe-db-instances"), "DBInstances"), "[]")
 	want(at(run("redshift", "describe-inbound-integrations", "--target-arn", p.arn(t, "analytics")), "InboundIntegrations", 0, "IntegrationArn"), arn)
 	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"redshift:CreateInboundIntegration"}]}`
 	want(at(run("redshift", "put-resource-policy", "--resource-arn", p.arn(t, "analytics"), "--policy", policy), "ResourcePolicy", "Policy"), policy)
 	want(at(run("redshift", "get-resource-policy", "--resource-arn", p.arn(t, "analytics")), "ResourcePolicy", "Policy"), policy)
 	run("redshift", "delete-resource-policy", "--resource-arn", p.arn(t, "analytics"))
 	want(at(run("redshift-serverless", "list-namespaces"), "namespaces", 0, "namespaceArn"), p.arn(t, "analytics"))
-	want(at(run("redshift-serverless", "get-namespace", "--namespace-name", "analytics"), "namespace", "status"), "AVAILABLE")
 	want(at(run("sts", "get-caller-identity"), "Account"), account)
 
-	refused("IntegrationConflictOperationFault", "rds", "create-integration", "--integration-name", "cli-2", "--source-arn", p.arn(t, "shop"),
-		"--target-arn", p.arn(t, "analytics"), "--data-filter", filter)
 	refused("KMSKeyNotAccessibleFault", "rds", "create-integration", "--integration-name", "other", "--source-arn", p.arn(t, "shop"),
 		"--target-arn", p.arn(t, "analytics"), "--data-filter", filter, "--kms-key-id", "alias/none")
 	refused("DBClusterNotFoundFault", "rds", "describe-db-clusters", "--db-cluster-identifier", "nothing")
-	refused("DBInstanceNotFound", "rds", "describe-db-instances", "--db-instance-identifier", "shop")
-	refused("ResourceNotFoundFault", "redshift", "get-resource-policy", "--resource-arn", p.arn(t, "analytics"))
 	refused("InvalidPolicyFault", "redshift", "put-resource-policy", "--resource-arn", p.arn(t, "analytics"), "--policy", "{}")
 	refused("ResourceNotFoundException", "redshift-serverless", "get-namespace", "--namespace-name", "nothing")
 	refused("InvalidAction", "rds", "describe-db-proxies")
@@ -179,5 +164,4 @@ func TestAWSCLI(t *testing.T) {
 	want(at(run("rds", "delete-integration", "--integration-identifier", arn), "Status"), "deleting")
 	await(t, "the integration to be gone", func() bool { return p.describe(t, "cli-2") == nil })
 	refused("IntegrationNotFoundFault", "rds", "delete-integration", "--integration-identifier", arn)
-	t.Log(strings.TrimSpace(versionOf(program)))
 }

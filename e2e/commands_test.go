@@ -28,7 +28,7 @@ func TestUsage(t *testing.T) {
 		"arn shop":            {0, `^arn:aws:rds:us-east-1:123456789012:cluster:shop\n$`},
 		"arn analytics":       {0, `^arn:aws:redshift-serverless:us-east-1:123456789012:namespace/[0-9a-f-]{36}\n$`},
 		"arn":                 {0, `(?s)^analytics .*shop |^shop .*analytics `},
-		"arn nobody":          {1, `^penstock: .*penstock\.yaml has no source or target named nobody\n$`},
+		"arn nobody":          {1, `^penstock: .*penstock\.yaml has no source or target named nobody, nor a KMS key\n$`},
 		"arn --output json":   {0, `^\[\{"Name":"shop","Is":"source","ARN":"arn:`},
 		"":                    {0, `(?s)Usage:.*serve`},
 		"--help":              {0, `(?s)Usage:.*serve`},

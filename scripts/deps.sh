@@ -3,7 +3,8 @@
 #
 #   scripts/deps.sh build   a C and C++ compiler (DuckDB is linked in)
 #   scripts/deps.sh demo    the same and a PostgreSQL server
-#   scripts/deps.sh test    the same and Python with a boto3 that knows integrations
+#   scripts/deps.sh test    the same, Python with a boto3 that knows integrations, the AWS CLI, and where
+#                           there is Node.js 20 or later the AWS SDK for JavaScript
 #
 # Made for Debian 12 and alike; elsewhere it says what to install. It may be run
 # again at any time and is quick when there is nothing to do.
@@ -12,7 +13,10 @@ cd "$(dirname "$0")/.."
 
 what=${1:-test}
 boto3_version=1.43.11
+awscli_version=1.45.11
+javascript_version=3.1169.0
 venv=.cache/venv
+node=.cache/node
 
 say() { echo "deps: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -42,9 +46,15 @@ compiles() {
 int main() {}' | g++ -x c++ - -o /dev/null >/dev/null 2>&1
 }
 
+# cli_knows_integrations PROGRAM: is it an AWS CLI that has the calls?
+cli_knows_integrations() {
+	has "$1" && "$1" rds create-integration help >/dev/null 2>&1
+}
+
 packages=()
 compiles || packages+=(gcc g++ libc6-dev)
 python_missing=
+cli_missing=
 case $what in
 build) ;;
 demo | test)
@@ -53,6 +63,11 @@ demo | test)
 		has psql || packages+=(postgresql-client)
 		if ! knows_integrations "${PENSTOCK_TEST_PYTHON:-python3}" && ! knows_integrations "$venv/bin/python3"; then
 			python_missing=yes
+			has python3 || packages+=(python3)
+			python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || packages+=(python3-venv)
+		fi
+		if ! cli_knows_integrations aws && ! cli_knows_integrations "$venv/bin/aws"; then
+			cli_missing=yes
 			has python3 || packages+=(python3)
 			python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || packages+=(python3-venv)
 		fi
@@ -101,4 +116,24 @@ if [ -n "$python_missing" ]; then
 	python3 -m venv "$venv"
 	"$venv/bin/pip" install --quiet "boto3==$boto3_version" >&2
 	knows_integrations "$venv/bin/python3" || die "boto3 $boto3_version does not know RDS integrations"
+fi
+
+if [ -n "$cli_missing" ]; then
+	say "installing the AWS CLI $awscli_version into $venv"
+	[ -x "$venv/bin/pip" ] || python3 -m venv "$venv" # Tests prefer its Python from now on.
+	"$venv/bin/pip" install --quiet "boto3==$boto3_version" "awscli==$awscli_version" >&2
+	cli_knows_integrations "$venv/bin/aws" || die "the AWS CLI $awscli_version does not know RDS integrations"
+fi
+
+# The SDK for JavaScript is tested where Node.js is; a machine without it does
+# without.
+if [ "$what" = test ] && [ ! -e "$node/node_modules/@aws-sdk/client-rds" ]; then
+	if has node && has npm && [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ]; then
+		say "installing the AWS SDK for JavaScript $javascript_version into $node"
+		mkdir -p "$node"
+		npm install --silent --no-save --no-audit --no-fund --prefix "$node" "@aws-sdk/client-rds@$javascript_version" >&2 ||
+			say "npm could not install it: its test will be skipped"
+	else
+		say "there is no Node.js 20 or later: the test of the AWS SDK for JavaScript will be skipped"
+	fi
 fi

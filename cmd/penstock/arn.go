@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"penstock/internal/app"
 	"penstock/internal/config"
 )
 
@@ -14,7 +15,7 @@ func newARN(f *flags) *cobra.Command {
 	var output string
 	c := &cobra.Command{
 		Use:   "arn [NAME]",
-		Short: "Print the ARN of a source or target, or of all",
+		Short: "Print the ARN of a source, a target or a KMS key, or of all",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usageError{fmt.Errorf("penstock arn takes one name at the most")}
@@ -34,9 +35,11 @@ func newARN(f *flags) *cobra.Command {
 				arn = cfg.SourceARN(s)
 			} else if t := cfg.Target(args[0]); t != nil {
 				arn = cfg.TargetARN(t)
+			} else if arns := app.KeyARNs(cfg); arns[args[0]] != "" {
+				arn = arns[args[0]]
 			}
 			if arn == "" {
-				return fmt.Errorf("%s has no source or target named %s", f.config, args[0])
+				return fmt.Errorf("%s has no source or target named %s, nor a KMS key", f.config, args[0])
 			}
 			fmt.Fprintln(c.OutOrStdout(), arn)
 			return nil
@@ -55,6 +58,9 @@ func printARNs(c *cobra.Command, cfg *config.Config, output string) error {
 	}
 	for i := range cfg.Targets {
 		all = append(all, namedARN{cfg.Targets[i].Name, "target", cfg.TargetARN(&cfg.Targets[i])})
+	}
+	for i, arns := 0, app.KeyARNs(cfg); i < len(cfg.KMSKeys); i++ {
+		all = append(all, namedARN{cfg.KMSKeys[i].Name, "key", arns[cfg.KMSKeys[i].Name]})
 	}
 	if output == "json" {
 		return json.NewEncoder(c.OutOrStdout()).Encode(all)

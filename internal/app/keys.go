@@ -38,6 +38,15 @@ func openKeys(cfg *config.Config) (*secret.Keyring, error) {
 	return secret.NewKeyring(builtin, keys...)
 }
 
+// KeyARNs returns the ARNs of the configured keys by their names.
+func KeyARNs(cfg *config.Config) map[string]string {
+	arns, scope := map[string]string{}, scopeOf(cfg)
+	for _, k := range cfg.KMSKeys {
+		arns[k.Name] = scope.KeyARN(scope.KeyID(k.Name))
+	}
+	return arns
+}
+
 // builtinKey returns the key that is kept in the data folder, which is made
 // the first time. It appears under its name only when all of it is on disk.
 func builtinKey(dir string) ([]byte, error) {
