@@ -155,6 +155,13 @@ targets:
 // start runs the program and waits until it is healthy.
 func (p *penstock) start(t testing.TB) {
 	t.Helper()
+	p.launch(t)
+	p.awaitHealthy(t, http.DefaultClient, "http")
+}
+
+// launch runs the program.
+func (p *penstock) launch(t testing.TB) {
+	t.Helper()
 	p.cmd = exec.Command(binary(t), "serve", "--config", p.config)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -166,13 +173,18 @@ func (p *penstock) start(t testing.TB) {
 		cmd.Wait()
 		close(done)
 	}(p.cmd, p.done)
+}
+
+// awaitHealthy waits until the program serves its API.
+func (p *penstock) awaitHealthy(t testing.TB, client *http.Client, scheme string) {
+	t.Helper()
 	await(t, "penstock serve to be healthy", func() bool {
 		select {
 		case <-p.done:
 			t.Fatalf("penstock serve ended:\n%s", p.log.tail(5_000))
 		default:
 		}
-		reply, err := http.Get("http://" + p.api + "/healthz")
+		reply, err := client.Get(scheme + "://" + p.api + "/healthz")
 		if err != nil {
 			return false
 		}
