@@ -34,6 +34,16 @@ var (
 	ServiceUnavailable = Code{"ServiceUnavailable", http.StatusServiceUnavailable}
 )
 
+// Common returns the codes that every action may answer with.
+func Common() []Code {
+	return []Code{
+		AccessDenied, IncompleteSignature, InvalidClientTokenID, MissingAuthenticationToken, RequestExpired, SignatureDoesNotMatch,
+		InvalidAction, InvalidQueryParameter, MalformedQueryString, MethodNotAllowed, MissingAction, RequestEntityTooLarge,
+		InvalidParameterCombination, InvalidParameterValue, MissingParameter,
+		Throttling, InternalFailure, ServiceUnavailable,
+	}
+}
+
 // Internal returns an InternalFailure that tells the client nothing about its
 // cause, which is for the log.
 func Internal(cause error) *Error {
