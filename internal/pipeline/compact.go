@@ -14,10 +14,13 @@ type compactor struct {
 	seed    maphash.Seed
 	slots   []int32 // open addressing: index into entries, plus one
 	entries []entry
+	// IdentityKey: links a row to the one before it in the same batch that has
+	// its unchanged values, -1 if there is none.
+	// IdentityFull: links the puts of equal rows.
+	next []int32
 	// IdentityFull only:
-	all  []int   // every column
-	next []int32 // links the puts of equal rows
-	gone []bool  // rows that are not to be put
+	all  []int  // every column
+	gone []bool // rows that are not to be put
 }
 
 // entry is what becomes of the rows with one identity. Numbers are rows of the
@@ -65,8 +68,10 @@ func (c *compactor) compact(tc *penstock.TableChanges) penstock.TableBatch {
 func (c *compactor) byKey(tc *penstock.TableChanges, b *penstock.TableBatch) {
 	key := tc.Table.Key
 	c.reset(len(tc.Ops))
+	c.next = slices.Grow(c.next[:0], len(tc.Ops))[:len(tc.Ops)]
 	for i := 0; i < len(tc.Ops); i++ {
 		row := int32(i)
+		c.next[i] = -1
 		switch tc.Ops[i] {
 		case penstock.OpInsert:
 			e := c.find(&tc.Rows, key, row)
@@ -75,6 +80,7 @@ func (c *compactor) byKey(tc *penstock.TableChanges, b *penstock.TableBatch) {
 			c.update(tc, row, row)
 		case penstock.OpOld:
 			i++
+			c.next[i] = -1
 			c.update(tc, row, row+1)
 		case penstock.OpDelete:
 			e, found := c.findOrAdd(&tc.Rows, key, row)
@@ -92,6 +98,7 @@ func (c *compactor) byKey(tc *penstock.TableChanges, b *penstock.TableBatch) {
 		}
 		if e.put >= 0 {
 			puts++
+			c.complete(&tc.Rows, e)
 			bases = bases || e.base >= 0
 		}
 	}
@@ -127,13 +134,31 @@ func (c *compactor) update(tc *penstock.TableChanges, old, row int32) {
 		e.put, e.base = -1, -1
 		e = c.find(rows, key, row)
 	}
-	merged, open := row, hasUnchanged(rows, row)
-	if open && before >= 0 {
-		merged, open = merge(rows, row, before)
+	e.put, e.base = row, -1
+	if hasUnchanged(rows, row) {
+		c.next[row], e.base = before, base
 	}
-	e.put, e.base = merged, -1
-	if open {
-		e.base = base
+}
+
+// complete fills in the unchanged values of a row to be put with those of the
+// rows before it, once and not with each of them, as the values may be large.
+func (c *compactor) complete(rows *penstock.Rows, e *entry) {
+	if c.next[e.put] < 0 {
+		return
+	}
+	merged, open := int32(rows.Len()), false
+	for i := range rows.Vectors {
+		v := &rows.Vectors[i]
+		from := e.put
+		for v.IsUnchanged(int(from)) && c.next[from] >= 0 {
+			from = c.next[from]
+		}
+		open = open || v.IsUnchanged(int(from))
+		v.AppendFrom(v, int(from))
+	}
+	e.put = merged
+	if !open {
+		e.base = -1
 	}
 }
 
@@ -246,20 +271,4 @@ func hasUnchanged(rows *penstock.Rows, row int32) bool {
 		}
 	}
 	return false
-}
-
-// merge adds a row that has row's values and, where those are unchanged, the
-// ones of before. open tells whether some are still unchanged.
-func merge(rows *penstock.Rows, row, before int32) (merged int32, open bool) {
-	merged = int32(rows.Len())
-	for i := range rows.Vectors {
-		v := &rows.Vectors[i]
-		from := row
-		if v.IsUnchanged(int(row)) {
-			from = before
-			open = open || v.IsUnchanged(int(before))
-		}
-		v.AppendFrom(v, int(from))
-	}
-	return merged, open
 }

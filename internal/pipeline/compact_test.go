@@ -345,3 +345,27 @@ func BenchmarkCompact(b *testing.B) {
 		})
 	}
 }
+
+// TestManyUpdatesOfLargeRow: a large value that updates leave as it was is
+// copied once, however many they are (promise 7).
+func TestManyUpdatesOfLargeRow(t *testing.T) {
+	t.Parallel()
+	shape := shapeOf(penstock.IdentityKey, 0)
+	tc := &penstock.TableChanges{Table: shape, Rows: *penstock.NewRows(shape)}
+	large := strings.Repeat("x", 1<<20)
+	add := func(op penstock.Op, r cells, leave func(int) bool) {
+		r.appendTo(&tc.Rows, leave)
+		tc.Ops = append(tc.Ops, op)
+	}
+	add(penstock.OpInsert, cells{"1", large, large, "0"}, nil)
+	for i := range 1000 {
+		add(penstock.OpUpdate, cells{"1", "", "", string(rune('a' + i%20))}, func(c int) bool { return c == 1 || c == 2 })
+	}
+	b := newCompactor().compact(tc)
+	if size := b.Rows.Size(); size > 5<<20 {
+		t.Errorf("2 MiB of values have become %d MiB", size>>20)
+	}
+	if len(b.Put) != 1 || b.Base != nil || b.Rows.Vectors[1].Text(int(b.Put[0])) != large || b.Rows.Vectors[3].Int64(int(b.Put[0])) != 'a'+999%20 {
+		t.Errorf("the row is not what the last update made it: %v, %v", b.Put, b.Base)
+	}
+}
