@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -36,11 +37,42 @@ func (p *Pipeline) load(ctx context.Context, tables []penstock.Table) error {
 		return err
 	}
 	defer view.Close()
+	stop := p.lookMeanwhile(ctx)
 	l, err := p.copyTables(ctx, view, tables)
+	stop()
 	if err != nil {
 		return err
 	}
 	return p.writer.do(ctx, func(d penstock.Destination) error { return l.recordAll(ctx, d, view.Snapshot()) })
+}
+
+// lookMeanwhile goes on looking at the source while a load takes its time and
+// no stream does: a table that loses its replica identity must not stay
+// published for updates, which the server would refuse (promise 4), and what
+// the source keeps for us must be shown. What is to be done waits.
+func (p *Pipeline) lookMeanwhile(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		wait := p.cfg.Poll
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(wait):
+			}
+			began := time.Now()
+			if _, err := p.watch(ctx); err != nil && ctx.Err() == nil {
+				p.log.Warn("the source cannot be looked at during the load", "error", err)
+			}
+			wait = max(p.cfg.Poll, 20*time.Since(began))
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // ensure makes the hidden versions.

@@ -26,7 +26,10 @@ type capture struct {
 	sql   *pgx.Conn // nil until needed, and after it broke
 	types *typeCache
 
-	unseen unseen
+	unseen    unseen
+	prepared  bool              // Prepare has succeeded: publications and slot are there
+	published map[uint32]string // the publication that each table was last found in
+	takenOut  map[uint32]int    // tables that somebody took out, and how often that is still to be said
 }
 
 var _ penstock.Capture = (*capture)(nil)
@@ -70,12 +73,12 @@ func (c *capture) Prepare(ctx context.Context, at penstock.Position) (penstock.P
 		return "", err
 	}
 	if at == "" {
-		return c.begin(ctx, conn)
+		at, err = c.begin(ctx, conn)
+	} else {
+		at, err = c.verify(ctx, conn, at)
 	}
-	if err := c.verify(ctx, conn, at); err != nil {
-		return "", err
-	}
-	return at, nil
+	c.prepared = err == nil
+	return at, err
 }
 
 // serverState is what positions are held against.
@@ -183,28 +186,29 @@ func (c *capture) watchSlotWait(ctx context.Context) {
 }
 
 // verify checks that the history after a stored position is still to be had.
-func (c *capture) verify(ctx context.Context, conn *pgx.Conn, at penstock.Position) error {
+// It returns that position, on the timeline that is now the server's.
+func (c *capture) verify(ctx context.Context, conn *pgx.Conn, at penstock.Position) (penstock.Position, error) {
 	p, err := decodePosition(at)
 	if err != nil {
-		return err
+		return "", err
 	}
 	server, err := readServer(ctx, conn)
 	if err != nil {
-		return classify(err, "examine "+c.where())
+		return "", classify(err, "examine "+c.where())
 	}
 	lost := func(format string, args ...any) error {
 		return &penstock.Error{Kind: penstock.KindPositionLost, Op: "resume from " + p.lsn.String() + " on " + c.where(), Message: fmt.Sprintf(format, args...)}
 	}
 	switch {
 	case server.system != p.system:
-		return lost("this is another server than before (system identifier %s, was %s)", server.system, p.system)
+		return "", lost("this is another server than before (system identifier %s, was %s)", server.system, p.system)
 	case server.database != p.database:
-		return lost("this is another database of that name than before")
+		return "", lost("this is another database of that name than before")
 	case server.now < p.lsn:
-		return lost("the server is at %s only: it was restored from an older state", server.now)
+		return "", lost("the server is at %s only: it was restored from an older state", server.now)
 	case server.timeline != p.timeline:
 		if err := c.verifyTimeline(ctx, p, server.timeline, lost); err != nil {
-			return err
+			return "", err
 		}
 	}
 	var confirmed, status *string
@@ -212,22 +216,33 @@ func (c *capture) verify(ctx context.Context, conn *pgx.Conn, at penstock.Positi
 	err = conn.QueryRow(ctx, `SELECT database::text, confirmed_flush_lsn::text, wal_status FROM pg_replication_slots WHERE slot_name = $1`, p.slot).Scan(&database, &confirmed, &status)
 	switch {
 	case err == pgx.ErrNoRows:
-		return lost("slot %s does not exist any more", p.slot)
+		return "", lost("slot %s does not exist any more", p.slot)
 	case err != nil:
-		return classify(err, "look up slot "+p.slot+" on "+c.where())
+		return "", classify(err, "look up slot "+p.slot+" on "+c.where())
 	case status != nil && *status == "lost":
-		return lost("slot %s has lost WAL that it needs (max_slot_wal_keep_size)", p.slot)
+		return "", lost("slot %s has lost WAL that it needs (max_slot_wal_keep_size)", p.slot)
 	case confirmed == nil:
-		return lost("slot %s was never completed", p.slot)
+		return "", lost("slot %s was never completed", p.slot)
 	}
 	given, err := parseLSN(*confirmed)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if given > p.lsn {
-		return lost("slot %s has given up everything before %s", p.slot, given)
+		return "", lost("slot %s has given up everything before %s", p.slot, given)
 	}
-	return nil
+	// The server looks for publications as of each change: one that was dropped
+	// meanwhile, even if it has been made again, is not found for some.
+	names, err := collect[string](ctx, conn, `SELECT p.name FROM unnest($1::text[]) p(name)
+		WHERE NOT EXISTS (SELECT FROM pg_publication x WHERE x.pubname = p.name)`, []string{publicationName(c.spec.Integration), appendPublicationName(c.spec.Integration)})
+	if err != nil {
+		return "", classify(err, "look up publications on "+c.where())
+	}
+	if len(names) > 0 {
+		return "", lost("publication %s does not exist any more", names[0])
+	}
+	p.timeline = server.timeline
+	return p.encode(), nil
 }
 
 // verifyTimeline checks that the timeline we know did not end before the

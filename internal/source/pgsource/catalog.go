@@ -1,6 +1,7 @@
 package pgsource
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -23,9 +24,22 @@ type relation struct {
 	readable bool
 	identity string   // pg_class.relreplident
 	left     []string // names of columns that the stream does not carry
+	unlike   string   // a partition, quoted, that does not log the key; "" if none
+	unfull   string   // a partition, quoted, that does not log whole rows
 }
 
-const relationQuery = `
+// identityNames selects the names of the columns in the index that is the
+// replica identity of the relation %[1]s, or its primary key, as an array.
+const identityNames = `SELECT array_agg(a.attname ORDER BY a.attname) AS names
+    FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY((i.indkey::int2[])[0:i.indnkeyatts-1])
+    WHERE i.indrelid = %[1]s.oid AND i.indisvalid AND i.indimmediate
+      AND CASE %[1]s.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END`
+
+// relationQuery: what is logged of a changed row, and whether the server
+// refuses a change, is decided by the partition that the row is in, not by the
+// partitioned table. unlike is a partition that does not log the table's key,
+// unfull one that does not log whole rows.
+var relationQuery = `
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence = 'p', c.relreplident::text,
        pg_has_role(c.relowner, 'USAGE'), COALESCE((SELECT o.rolname::text FROM pg_roles o WHERE o.oid = c.relowner AND NOT o.rolsuper), ''),
        has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),
@@ -33,9 +47,15 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistenc
                  WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate
                    AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END
                  LIMIT 1), '{}'),
-       COALESCE((SELECT string_agg(t.relid::oid || '/' || pg_relation_filenode(t.relid), ' ' ORDER BY t.relid::oid)
-                 FROM pg_partition_tree(c.oid) t WHERE c.relkind = 'p' AND t.isleaf AND t.relid <> c.oid), '')
+       COALESCE(parts.names, ''), COALESCE(parts.unlike, ''), COALESCE(parts.unfull, '')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL (
+  SELECT string_agg(l.oid || '/' || pg_relation_filenode(l.oid), ' ' ORDER BY l.oid) AS names,
+         min(l.oid::regclass::text) FILTER (WHERE NOT COALESCE(l.relreplident = 'f' OR l.relreplident <> 'n' AND lk.names = ck.names, false)) AS unlike,
+         min(l.oid::regclass::text) FILTER (WHERE l.relreplident <> 'f') AS unfull
+  FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid
+  CROSS JOIN LATERAL (` + fmt.Sprintf(identityNames, "l") + `) lk CROSS JOIN LATERAL (` + fmt.Sprintf(identityNames, "c") + `) ck
+  WHERE c.relkind = 'p' AND t.isleaf AND l.relkind = 'r') parts
 WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND NOT c.relispartition AND c.relpersistence <> 't'
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 ORDER BY n.nspname, c.relname`
@@ -58,7 +78,7 @@ func relations(ctx context.Context, conn *pgx.Conn, types *typeCache, keep func(
 	for rows.Next() {
 		var r relation
 		var key []int16
-		if err := rows.Scan(&r.oid, &r.table.Schema, &r.table.Name, &r.kind, &r.logged, &r.identity, &r.owned, &r.owner, &r.readable, &key, &r.table.Parts); err != nil {
+		if err := rows.Scan(&r.oid, &r.table.Schema, &r.table.Name, &r.kind, &r.logged, &r.identity, &r.owned, &r.owner, &r.readable, &key, &r.table.Parts, &r.unlike, &r.unfull); err != nil {
 			return nil, err
 		}
 		if keep(r.table.Schema, r.table.Name) {
@@ -152,11 +172,25 @@ func (r *relation) setIdentity(key []int16) {
 	}
 	slices.Sort(t.Key)
 	switch {
-	case len(t.Key) > 0:
+	case len(t.Key) > 0 && r.unlike == "":
 		t.Identity = penstock.IdentityKey
-	case r.identity == "f":
+	case len(t.Key) > 0:
+		t.Key = nil
+	case r.identity == "f" && r.unfull == "":
 		t.Identity = penstock.IdentityFull
 	}
+}
+
+// unidentified returns the partition for whose sake a partitioned table that
+// has a replica identity of its own counts as one without; "" if there is none.
+func (r *relation) unidentified() string {
+	switch {
+	case r.table.Identity != penstock.IdentityNone || r.identity == "n":
+		return ""
+	case r.identity == "f":
+		return cmp.Or(r.unlike, r.unfull)
+	}
+	return r.unlike
 }
 
 func tableID(oid uint32) penstock.TableID {

@@ -193,6 +193,11 @@ func tableFindings(r *relation, database string) (out []penstock.Finding) {
 	if r.table.Identity == penstock.IdentityNone {
 		name := quote(r.table.Schema, r.table.Name)
 		mend := fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (…), or ALTER TABLE %s REPLICA IDENTITY FULL", name, name)
+		if part := r.unidentified(); part != "" {
+			finding(penstock.ProblemNoReplicaIdentity, penstock.SeverityWarning, fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL", part),
+				"table %s: its partition %s does not have the replica identity of the table, so inserts are replicated, an UPDATE or DELETE of it could not be", t, part)
+			return out
+		}
 		finding(penstock.ProblemNoReplicaIdentity, penstock.SeverityWarning, mend,
 			"table %s has no primary key and no replica identity: its inserts are replicated, an UPDATE or DELETE of it could not be", t)
 	}

@@ -39,10 +39,15 @@ var sessionSettings = map[string]string{
 	"lock_timeout":                        lockTimeout,
 	"idle_session_timeout":                "0",
 	"idle_in_transaction_session_timeout": "0",
+	"transaction_timeout":                 "0",
+	"default_transaction_read_only":       "off",
+	"default_transaction_isolation":       "read committed",
+	// A load that row security leaves rows out of must fail, not succeed.
+	"row_security": "off",
 }
 
 // settingSince names the server version that introduced a setting.
-var settingSince = map[string]int{"idle_session_timeout": 14}
+var settingSince = map[string]int{"idle_session_timeout": 14, "transaction_timeout": 17}
 
 // config returns the connection configuration for a database of the server.
 func (s *Source) config(database string) *pgx.ConnConfig {
@@ -184,6 +189,9 @@ func classifyState(pg *pgconn.PgError) (penstock.Kind, string) {
 	case "28P01", "28000":
 		return penstock.KindSetting, "check user and password in the source's url, and pg_hba.conf"
 	case "42501":
+		if strings.Contains(pg.Message, "row-level security") {
+			return penstock.KindSetting, "ALTER ROLE … BYPASSRLS, for the role in the source's url"
+		}
 		return penstock.KindSetting, "grant the right that is missing; penstock check prints the statements"
 	case "3D000":
 		return penstock.KindSetting, "create the database, or take it out of the data filter"

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -68,7 +70,8 @@ func (l *load) open(ctx context.Context, conn *pgx.Conn, tables []penstock.Table
 		oids[i] = p.oid
 		l.files[p.oid] = p.file
 	}
-	if err := awaitWriters(ctx, conn, oids); err != nil {
+	busy, err := awaitWriters(ctx, conn, oids, writerPatience)
+	if err != nil {
 		return err
 	}
 	if l.holder, err = l.capture.source.connect(ctx, l.capture.spec.Database); err != nil {
@@ -88,6 +91,10 @@ func (l *load) open(ctx context.Context, conn *pgx.Conn, tables []penstock.Table
 		return err
 	}
 	for _, p := range pieces {
+		if who, ok := busy[p.oid]; ok {
+			l.chunks = append(l.chunks, penstock.Chunk{Table: p.table, Bytes: p.bytes, Token: busyToken + who})
+			continue
+		}
 		l.chunks = append(l.chunks, p.chunks(serverMajor(conn.PgConn()) >= tidScanMajor)...)
 	}
 	return nil
@@ -112,9 +119,14 @@ type piece struct {
 	table *penstock.Table
 	oid   uint32
 	name  string // quoted
-	bytes int64
+	pages int64
+	bytes int64 // with what is stored out of line
 	file  uint32
 }
+
+// busyToken begins the token of a chunk that cannot be read because of who the
+// rest of the token names.
+const busyToken = "busy "
 
 // pieces lists the files of the tables; a partitioned table has one for each
 // of its leaves.
@@ -129,21 +141,30 @@ func (l *load) pieces(ctx context.Context, conn *pgx.Conn, tables []penstock.Tab
 		oids[i] = oid
 		byOID[oid] = &tables[i]
 	}
+	out, err := readPieces(ctx, conn, oids, byOID, "pg_relation_size(c.oid) / 8192", "pg_table_size(c.oid)")
+	if sqlState(err) == lockNotAvailable {
+		// One that is locked must not keep the others from being loaded.
+		return readPieces(ctx, conn, oids, byOID, "greatest(c.relpages, 0)::int8", "greatest(c.relpages, 0)::int8 * 8192")
+	}
+	return out, err
+}
+
+func readPieces(ctx context.Context, conn *pgx.Conn, oids []uint32, byOID map[uint32]*penstock.Table, pages, bytes string) ([]piece, error) {
 	rows, err := conn.Query(ctx, `
-		SELECT r.oid, c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), pg_relation_size(c.oid), pg_relation_filenode(c.oid)
+		SELECT r.oid, c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), `+pages+`, `+bytes+`, pg_relation_filenode(c.oid)
 		FROM pg_class r CROSS JOIN LATERAL (
 		  SELECT r.oid AS leaf WHERE r.relkind = 'r'
 		  UNION ALL
 		  SELECT t.relid FROM pg_partition_tree(r.oid) t WHERE t.isleaf AND r.relkind = 'p' AND t.relid <> r.oid) l
 		JOIN pg_class c ON c.oid = l.leaf AND c.relkind = 'r' JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE r.oid = ANY($1) ORDER BY 4 DESC`, oids)
+		WHERE r.oid = ANY($1) ORDER BY 5 DESC`, oids)
 	if err != nil {
 		return nil, err
 	}
 	var out []piece
 	var root uint32
 	var p piece
-	_, err = pgx.ForEachRow(rows, []any{&root, &p.oid, &p.name, &p.bytes, &p.file}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&root, &p.oid, &p.name, &p.pages, &p.bytes, &p.file}, func() error {
 		p.table = byOID[root]
 		out = append(out, p)
 		return nil
@@ -151,20 +172,24 @@ func (l *load) pieces(ctx context.Context, conn *pgx.Conn, tables []penstock.Tab
 	return out, err
 }
 
-// chunks cuts a piece into ranges of pages. The last is open at its end, for
-// what has been added since the size was taken.
+// chunks cuts a piece into ranges of pages that take about as long to read
+// each, so fewer where rows have values that are stored out of line. The last
+// is open at its end, for what has been added since the size was taken.
 func (p piece) chunks(ranges bool) []penstock.Chunk {
-	pages := p.bytes / pageSize
-	if !ranges || pages <= chunkPages {
+	step := int64(chunkPages)
+	if total := p.bytes / pageSize; total > p.pages {
+		step = max(step*p.pages/total, 1)
+	}
+	if !ranges || p.pages <= step {
 		return []penstock.Chunk{{Table: p.table, Bytes: p.bytes, Token: fmt.Sprintf("%d 0 -1 %s", p.oid, p.name)}}
 	}
 	var out []penstock.Chunk
-	for from := int64(0); from < pages; from += chunkPages {
-		to := from + chunkPages
-		if to >= pages {
+	for from := int64(0); from < p.pages; from += step {
+		to := from + step
+		if to >= p.pages {
 			to = -1
 		}
-		out = append(out, penstock.Chunk{Table: p.table, Bytes: min(chunkPages, pages-from) * pageSize, Token: fmt.Sprintf("%d %d %d %s", p.oid, from, to, p.name)})
+		out = append(out, penstock.Chunk{Table: p.table, Bytes: int64(float64(min(step, p.pages-from)) / float64(p.pages) * float64(p.bytes)), Token: fmt.Sprintf("%d %d %d %s", p.oid, from, to, p.name)})
 	}
 	return out
 }
@@ -172,27 +197,49 @@ func (p piece) chunks(ranges bool) []penstock.Chunk {
 // awaitWriters waits until every transaction that now holds a lock for writing
 // on one of the tables has ended. A change made before its table was published
 // is not in the stream; once its transaction has ended, it is in the snapshot.
-func awaitWriters(ctx context.Context, conn *pgx.Conn, oids []uint32) error {
+// It returns the tables, and who writes to them, for which that takes longer
+// than patience: they cannot be loaded now.
+func awaitWriters(ctx context.Context, conn *pgx.Conn, oids []uint32, patience time.Duration) (busy map[uint32]string, err error) {
 	const holder = `COALESCE('pid ' || pid, 'a prepared transaction') || '/' || virtualtransaction`
-	const writers = `SELECT DISTINCT ` + holder + ` FROM pg_locks
+	// VACUUM, ANALYZE, CREATE INDEX and the like, which may take hours, hold
+	// other locks and change no row.
+	const writers = `SELECT DISTINCT relation, ` + holder + ` FROM pg_locks
 		WHERE locktype = 'relation' AND relation = ANY($1) AND granted AND pid IS DISTINCT FROM pg_backend_pid()
 		  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-		  AND mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`
-	waiting, err := collect[string](ctx, conn, writers, oids)
-	deadline := time.Now().Add(writerPatience)
-	for wait := 5 * time.Millisecond; err == nil && len(waiting) > 0; wait = min(2*wait, 500*time.Millisecond) {
-		if time.Now().After(deadline) {
-			who, _, _ := strings.Cut(waiting[0], "/")
-			return penstock.Errorf(penstock.KindUnreachable, "the load waits for a transaction that has been writing to its tables for more than %s (%s)", writerPatience, who)
-		}
+		  AND mode IN ('RowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`
+	rows, err := conn.Query(ctx, writers, oids)
+	if err != nil {
+		return nil, err
+	}
+	tables := map[string][]uint32{} // by who writes to them
+	var relation uint32
+	var who string
+	if _, err = pgx.ForEachRow(rows, []any{&relation, &who}, func() error {
+		tables[who] = append(tables[who], relation)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	waiting := slices.Collect(maps.Keys(tables))
+	deadline := time.Now().Add(patience)
+	for wait := 5 * time.Millisecond; len(waiting) > 0 && time.Now().Before(deadline); wait = min(2*wait, 500*time.Millisecond) {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		case <-time.After(wait):
 		}
 		waiting, err = collect[string](ctx, conn, `SELECT DISTINCT `+holder+` FROM pg_locks WHERE `+holder+` = ANY($1)`, waiting)
+		if err != nil {
+			return nil, err
+		}
 	}
-	return err
+	busy = map[uint32]string{}
+	for _, w := range waiting {
+		for _, t := range tables[w] {
+			busy[t], _, _ = strings.Cut(w, "/")
+		}
+	}
+	return busy, nil
 }
 
 // Snapshot implements penstock.Load.
@@ -245,6 +292,9 @@ func (l *load) release(conn *pgx.Conn, err error) {
 
 // Read implements penstock.Load.
 func (l *load) Read(ctx context.Context, c penstock.Chunk, rows *penstock.Rows, limit int, flush func(bad int64) error) (err error) {
+	if who, ok := strings.CutPrefix(c.Token, busyToken); ok {
+		return penstock.Errorf(penstock.KindStale, "table %s waits to be loaded for a transaction that has been writing to it for more than %s (%s)", c.Table, writerPatience, who)
+	}
 	var oid uint32
 	var from, to int64
 	var name string

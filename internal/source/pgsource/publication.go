@@ -2,10 +2,12 @@ package pgsource
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"penstock"
 )
@@ -66,6 +68,10 @@ func (c *capture) refusal(r *relation, err error) penstock.Finding {
 		Code: penstock.ProblemTableFailed, Severity: penstock.SeverityAttention, Database: c.spec.Database, Table: r.table.String(),
 		Message: fmt.Sprintf("table %s cannot be published: %v", r.table.String(), err),
 	}
+	if err == errTakenOut {
+		f.Severity = penstock.SeverityWarning
+		f.Message = fmt.Sprintf("table %s was taken out of the publication by somebody and must be loaded again", r.table.String())
+	}
 	if sqlState(err) == lockNotAvailable {
 		f.Severity = penstock.SeverityWarning
 		f.Message = fmt.Sprintf("table %s is locked by another session and will be added when it is not", r.table.String())
@@ -108,6 +114,9 @@ func (c *capture) publications() []publication {
 // for updates a moment longer (promise 4).
 func (c *capture) publish(ctx context.Context, conn *pgx.Conn, rels map[uint32]*relation) (refused map[uint32]error, err error) {
 	refused = map[uint32]error{}
+	if c.published == nil {
+		c.published, c.takenOut = map[uint32]string{}, map[uint32]int{}
+	}
 	missing := map[string][]*relation{}
 	for _, p := range c.publications() {
 		if err := c.ensurePublication(ctx, conn, p); err != nil {
@@ -121,15 +130,26 @@ func (c *capture) publish(ctx context.Context, conn *pgx.Conn, rels map[uint32]*
 		for oid, name := range members {
 			if r := rels[oid]; r == nil || !p.wants(r) {
 				drop = append(drop, name)
+				delete(c.published, oid)
 			}
 		}
-		if len(drop) > 0 {
-			if _, err := conn.Exec(ctx, "ALTER PUBLICATION "+quote(p.name)+" DROP TABLE "+strings.Join(drop, ", ")); err != nil && sqlState(err) != "42P01" && sqlState(err) != lockNotAvailable {
-				return nil, classify(err, "take tables out of publication "+p.name+" on "+c.where())
-			}
+		if err := dropTables(ctx, conn, p.name, drop); err != nil {
+			return nil, classify(err, "take tables out of publication "+p.name+" on "+c.where())
 		}
 		for oid, r := range rels {
-			if _, ok := members[oid]; !ok && p.wants(r) {
+			_, member := members[oid]
+			switch {
+			case !p.wants(r):
+			case member:
+				c.published[oid] = p.name
+			case !r.owned:
+				// Trying would fail, and leave an error in the server's log with each look.
+				refused[oid] = &pgconn.PgError{Severity: "ERROR", Code: "42501", Message: "must be owner of table " + r.table.Name}
+			default:
+				if c.published[oid] == p.name {
+					c.takenOut[oid] = takenOutLooks
+					delete(c.published, oid)
+				}
 				missing[p.name] = append(missing[p.name], r)
 			}
 		}
@@ -137,6 +157,13 @@ func (c *capture) publish(ctx context.Context, conn *pgx.Conn, rels map[uint32]*
 	for name, add := range missing {
 		if err := addTables(ctx, conn, name, add, refused); err != nil {
 			return nil, classify(err, "add tables to publication "+name+" on "+c.where())
+		}
+	}
+	for oid := range c.takenOut {
+		if c.takenOut[oid]--; c.takenOut[oid] < 0 {
+			delete(c.takenOut, oid)
+		} else if refused[oid] == nil {
+			refused[oid] = errTakenOut
 		}
 	}
 	return refused, nil
@@ -149,6 +176,11 @@ func (c *capture) ensurePublication(ctx context.Context, conn *pgx.Conn, p publi
 	}
 	if exists {
 		return nil
+	}
+	if c.prepared {
+		// What was changed since it went cannot be had from the slot any more,
+		// as the server looks for it as of then. Prepare finds that out.
+		return penstock.Errorf(penstock.KindUnreachable, "publication %s on %s has been dropped", p.name, c.where())
 	}
 	_, err := conn.Exec(ctx, fmt.Sprintf("CREATE PUBLICATION %s WITH (publish = '%s', publish_via_partition_root = true)", quote(p.name), p.publish))
 	if sqlState(err) == "42501" {
@@ -174,6 +206,46 @@ func publicationMembers(ctx context.Context, conn *pgx.Conn, name string) (map[u
 		return nil
 	})
 	return members, err
+}
+
+// errTakenOut: a table has left the publication without us, and changes to it
+// may have been missed.
+var errTakenOut = errors.New("it was taken out of the publication")
+
+// takenOutLooks is for how many looks at the tables that is said: the first
+// may be the one that only has the pipeline look more closely.
+const takenOutLooks = 3
+
+// dropTables takes tables out of a publication, one by one where that fails:
+// one that is locked, or gone, must not keep another in (promise 4).
+func dropTables(ctx context.Context, conn *pgx.Conn, name string, tables []string) error {
+	drop := func(what string) error {
+		_, err := conn.Exec(ctx, "ALTER PUBLICATION "+quote(name)+" DROP TABLE "+what)
+		return err
+	}
+	if len(tables) == 0 {
+		return nil
+	}
+	err := drop(strings.Join(tables, ", "))
+	if len(tables) > 1 && sqlState(err) != "" {
+		err = nil
+		for _, t := range tables {
+			if e := drop(t); !passing(e) {
+				err = e
+			}
+		}
+	}
+	if passing(err) {
+		return nil
+	}
+	return err
+}
+
+// passing reports whether an error is none, or one that the next look at the
+// tables takes care of: the table is gone, or is locked.
+func passing(err error) bool {
+	state := sqlState(err)
+	return err == nil || state == "42P01" || state == "42704" || state == lockNotAvailable
 }
 
 // addChunk is how many tables are added with one statement.

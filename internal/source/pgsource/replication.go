@@ -99,11 +99,14 @@ type feedback struct {
 	conn  net.Conn
 	acked atomic.Uint64
 	heard atomic.Int64 // unix nanoseconds of the last message
-	now   chan struct{}
-	stop  chan struct{}
-	once  sync.Once
-	done  chan struct{}
-	err   atomic.Pointer[error]
+	// listening is set while somebody waits for messages. While the target is
+	// busy nobody does, and what the server says stays unread.
+	listening atomic.Bool
+	now       chan struct{}
+	stop      chan struct{}
+	once      sync.Once
+	done      chan struct{}
+	err       atomic.Pointer[error]
 }
 
 const (
@@ -125,6 +128,21 @@ func startFeedback(conn net.Conn, from lsn) *feedback {
 
 func (f *feedback) hear() { f.heard.Store(time.Now().UnixNano()) }
 
+// listen takes note that somebody waits for messages, until done is called.
+func (f *feedback) listen() (done func()) {
+	f.hear()
+	f.listening.Store(true)
+	return func() { f.listening.Store(false) }
+}
+
+// quiet returns for how long the server has kept somebody waiting.
+func (f *feedback) quiet() time.Duration {
+	if !f.listening.Load() {
+		return 0
+	}
+	return time.Since(time.Unix(0, f.heard.Load()))
+}
+
 // soon has a status sent without waiting for the next turn.
 func (f *feedback) soon() {
 	select {
@@ -145,7 +163,7 @@ func (f *feedback) run() {
 			return
 		case <-f.now:
 		case <-tick.C:
-			quiet := time.Since(time.Unix(0, f.heard.Load()))
+			quiet := f.quiet()
 			ask = quiet > 2*feedbackEvery
 			if quiet > silence {
 				f.fail(penstock.Errorf(penstock.KindUnreachable, "the server has said nothing for %s", silence))

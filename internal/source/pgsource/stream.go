@@ -24,6 +24,7 @@ type stream struct {
 	joining  []*streamTable // those with a join not passed yet
 
 	inTx   bool
+	split  bool   // a part of the transaction was delivered by an earlier Next
 	tx     uint64 // counts transactions, to know what was decided for which
 	xid    uint32
 	final  lsn // of the transaction's commit record
@@ -37,6 +38,10 @@ type streamTable struct {
 
 	mismatch bool // the last Relation message does not fit the table
 	dead     bool // reported in Reshaped: no more rows of it
+
+	width int    // bytes that a row takes whatever its values are
+	began uint64 // the last transaction with rows of it
+	from  int    // the first of them, if that transaction is not split
 
 	join    *snapshot // until the stream has passed it
 	decided uint64    // the transaction for which hidden holds
@@ -76,7 +81,7 @@ func (c *capture) newStream(from position, tables []penstock.Table, joins map[pe
 		maps.Copy(s.types.known, c.types.known)
 	}
 	for i := range tables {
-		t := &streamTable{table: &tables[i]}
+		t := &streamTable{table: &tables[i], width: rowWidth(&tables[i])}
 		oid, err := tableOID(tables[i].ID)
 		if err != nil {
 			return nil, err
@@ -128,7 +133,9 @@ func (s *stream) Close() error {
 func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) error {
 	stop := s.feed.watch(ctx)
 	defer stop()
+	defer s.feedback.listen()()
 	s.filled = c.Size()
+	s.split = s.inTx
 	c.Open = false
 	if s.pass(c) {
 		return nil // before anything else, as Passed is not for the middle of a transaction
@@ -249,7 +256,7 @@ func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (eve
 		return false, s.row(b, c)
 	case 'B':
 		m, err := parseBegin(b[1:])
-		s.inTx, s.xid, s.final = true, m.xid, m.final
+		s.inTx, s.split, s.xid, s.final = true, false, m.xid, m.final
 		s.tx++
 		return false, err
 	case 'C':
@@ -268,6 +275,7 @@ func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (eve
 		return false, parseTruncate(b[1:], func(oid uint32) {
 			if t := s.tables[oid]; t != nil && s.delivers(t) {
 				c.Table(t.table).Truncate()
+				t.began, t.from = s.tx, 0
 			}
 		})
 	case 'O', 'Y', 'M': // origins, types and foreign logical messages

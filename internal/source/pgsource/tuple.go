@@ -49,8 +49,6 @@ func (s *stream) relation(ctx context.Context, b []byte) error {
 		t.mismatch = t.mismatch || keys != len(t.table.Key) || flagged != keys && !full
 	case penstock.IdentityFull:
 		t.mismatch = t.mismatch || !full
-	default: // updates and deletes may come now, and could not be carried
-		t.mismatch = t.mismatch || flagged > 0
 	}
 	return nil
 }
@@ -78,12 +76,18 @@ func (s *stream) row(b []byte, c *penstock.Changes) error {
 	if t == nil || !s.delivers(t) {
 		return nil
 	}
-	if t.mismatch || t.plan == nil {
+	// Without an identity there is nothing to find a changed row by.
+	if t.mismatch || t.plan == nil || t.table.Identity == penstock.IdentityNone && b[0] != 'I' {
 		t.dead = true
 		c.Reshaped = append(c.Reshaped, t.table.ID)
+		s.takeBack(t, c)
 		return nil
 	}
 	tc := c.Table(t.table)
+	if t.began != s.tx {
+		t.began, t.from = s.tx, len(tc.Ops)
+	}
+	s.filled += t.width
 	part, old := w.byte(), -1 // old is the row of Rows that holds the old tuple
 	if named := part == 'K' || part == 'O'; named && b[0] != 'I' {
 		op := penstock.OpOld
@@ -104,6 +108,28 @@ func (s *stream) row(b []byte, c *penstock.Changes) error {
 		op = penstock.OpUpdate
 	}
 	return s.tuple(&w, t, tc, op, old)
+}
+
+// takeBack removes the rows of the current transaction from a table whose
+// further ones will be left out, so that what can be read of it until it has
+// been loaded again is not half of a transaction. An earlier part that was
+// delivered already stays, as does a truncation.
+func (s *stream) takeBack(t *streamTable, c *penstock.Changes) {
+	if s.split || t.began != s.tx {
+		return
+	}
+	tc := c.Table(t.table)
+	tc.Rows.Truncate(t.from)
+	tc.Ops = tc.Ops[:t.from]
+}
+
+// rowWidth returns the bytes that a row of t takes in Rows, values of variable
+// length left out: more than on the wire if most of them are null.
+func rowWidth(t *penstock.Table) (n int) {
+	for _, c := range t.Columns {
+		n += max(c.Type.Width(), 4)
+	}
+	return n
 }
 
 // tuple decodes one tuple into a row. An unchanged value is taken from the old

@@ -18,7 +18,10 @@ type unseen struct {
 	first map[uint32]int64 // the count when the table was first looked at
 }
 
-const unseenQuery = `SELECT o, pg_stat_get_tuples_updated(o) + pg_stat_get_tuples_deleted(o) FROM unnest($1::oid[]) o`
+// unseenQuery: the statistics of a partitioned table are those of its partitions.
+const unseenQuery = `SELECT o, pg_stat_get_tuples_updated(o) + pg_stat_get_tuples_deleted(o)
+	+ COALESCE((SELECT sum(pg_stat_get_tuples_updated(t.relid) + pg_stat_get_tuples_deleted(t.relid)) FROM pg_partition_tree(o) t WHERE t.isleaf AND t.relid <> o), 0)::int8
+	FROM unnest($1::oid[]) o`
 
 // look returns findings for tables that were changed unseen since the first
 // look at them.
@@ -46,12 +49,15 @@ func (u *unseen) look(ctx context.Context, conn *pgx.Conn, rels []relation, data
 	var n int64
 	_, err = pgx.ForEachRow(rows, []any{&oid, &n}, func() error {
 		first, known := u.first[oid]
-		if !known {
+		if !known || n < first { // or the statistics have been reset
 			u.first[oid] = n
 		} else if n > first {
 			r := byOID[oid]
 			name := quote(r.table.Schema, r.table.Name)
 			mend := fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (…), or ALTER TABLE %s REPLICA IDENTITY FULL", name, name)
+			if part := r.unidentified(); part != "" {
+				mend = fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL", part)
+			}
 			out = append(out, penstock.Finding{Code: penstock.ProblemUnseenChanges, Severity: penstock.SeverityAttention, Database: database, Table: r.table.String(), Mend: mend,
 				Message: fmt.Sprintf("table %s has no replica identity and rows of it were updated or deleted, which cannot be replicated", r.table.String())})
 		}

@@ -1,0 +1,165 @@
+package pipeline_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"penstock"
+	"penstock/internal/pipeline"
+)
+
+// TestPartitionsWithoutIdentity: it is the partition, not the partitioned
+// table, whose replica identity decides whether the server refuses an update
+// that is published, and what it logs (promise 4).
+func TestPartitionsWithoutIdentity(t *testing.T) {
+	const part = `CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM (0) TO (1000)`
+	for name, schema := range map[string][]string{
+		"full":    {`CREATE TABLE event (id int, v int) PARTITION BY RANGE (id)`, part, `ALTER TABLE event REPLICA IDENTITY FULL`},
+		"nothing": {`CREATE TABLE event (id int PRIMARY KEY, v int) PARTITION BY RANGE (id)`, part, `ALTER TABLE event_1 REPLICA IDENTITY NOTHING`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t, append(schema, `INSERT INTO event VALUES (1, 1), (2, 2)`)...)
+			b.settle(t, "public.event")
+			b.db.Exec(t, `INSERT INTO event VALUES (3, 3)`)
+			b.settle(t, "public.event")
+			b.db.Exec(t, `UPDATE event SET v = 5 WHERE id = 1`, `DELETE FROM event WHERE id = 2`)
+			await(t, "the table to fail", func() bool {
+				return slices.ContainsFunc(b.pipe.Status().Tables, func(s penstock.TableStatus) bool {
+					return s.State == penstock.TableFailed && strings.Contains(s.Reason, "ALTER TABLE public.event_1 REPLICA IDENTITY FULL")
+				})
+			})
+			b.db.Exec(t, `ALTER TABLE event_1 REPLICA IDENTITY FULL`)
+			b.settle(t, "public.event")
+			b.db.Exec(t, `UPDATE event SET v = 6 WHERE id = 1`, `DELETE FROM event WHERE id = 3`)
+			b.settle(t, "public.event")
+		})
+	}
+}
+
+// TestIdentityLostDuringLoad: while a first load goes on, an update of a table
+// that loses its primary key must soon work again (promise 4).
+func TestIdentityLostDuringLoad(t *testing.T) {
+	b := setup(t, `CREATE TABLE one (id int PRIMARY KEY)`, `CREATE TABLE two (id int PRIMARY KEY)`)
+	b.settle(t, "public.one", "public.two")
+	b.halt(t)
+	b.db.Exec(t, `INSERT INTO one VALUES (1)`, `ALTER TABLE one ADD COLUMN v int`, `ALTER TABLE two ADD COLUMN v int`)
+	slow := &slowTarget{Target: b.target, loading: make(chan struct{}, 1), release: make(chan struct{})}
+	b.startInto(t, slow)
+	<-slow.loading
+	b.db.Exec(t, `ALTER TABLE two DROP CONSTRAINT two_pkey`, `INSERT INTO two VALUES (1)`)
+	conn := b.db.Conn(t)
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		_, err := conn.Exec(t.Context(), `UPDATE two SET v = 1`)
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			close(slow.release)
+			t.Fatalf("the application's update fails: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	close(slow.release)
+	b.settle(t, "public.one")
+}
+
+// slowTarget holds up loads.
+type slowTarget struct {
+	penstock.Target
+	loading chan struct{} // takes a token when one begins
+	release chan struct{} // closed to let them go on
+}
+
+func (s *slowTarget) Open(ctx context.Context, spec penstock.DatabaseSpec) (penstock.Destination, error) {
+	d, err := s.Target.Open(ctx, spec)
+	return slowDestination{d, s}, err
+}
+
+type slowDestination struct {
+	penstock.Destination
+	target *slowTarget
+}
+
+func (d slowDestination) Append(ctx context.Context, id penstock.TableID, rows *penstock.Rows, bad int64) error {
+	select {
+	case d.target.loading <- struct{}{}:
+	default:
+	}
+	select {
+	case <-d.target.release:
+	case <-ctx.Done():
+	}
+	return d.Destination.Append(ctx, id, rows, bad)
+}
+
+// startInto runs a pipeline into another target than b's; ended gets what Run
+// returned.
+func (b *bench) startInto(t *testing.T, target penstock.Target) (ended chan error) {
+	b.pipe = pipeline.New(pipeline.Config{
+		Source: b.source, Capture: b.spec, Target: target, Poll: 50 * time.Millisecond, Logger: logger(t),
+		Spec: penstock.DatabaseSpec{Name: "shop", Integration: b.spec.Integration, SourceARN: "arn:aws:rds:us-east-1:000000000000:cluster:shop", SourceDatabase: b.db.Name},
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended, done := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(done)
+		ended <- b.pipe.Run(ctx)
+	}()
+	b.stop = sync.OnceValue(func() error {
+		cancel()
+		<-done
+		return nil
+	})
+	return ended
+}
+
+// TestPublicationsMeddledWith: changes that somebody kept from us by way of our
+// publications are made up for by loading again (promise 2).
+func TestPublicationsMeddledWith(t *testing.T) {
+	b := setup(t, `CREATE TABLE one (id int PRIMARY KEY)`, `CREATE TABLE two (id int PRIMARY KEY)`)
+	b.settle(t, "public.one", "public.two")
+	b.halt(t)
+	ended := b.startInto(t, b.target)
+	name := "penstock_" + b.spec.Integration.Short()
+	await(t, "the stream", func() bool { return b.pipe.Status().State == penstock.StreamCdcRefresh })
+	b.db.Exec(t, `ALTER PUBLICATION `+name+` DROP TABLE one; INSERT INTO one VALUES (1)`)
+	await(t, "the table to be published again", func() bool {
+		var n int
+		if err := b.db.Conn(t).QueryRow(t.Context(), `SELECT count(*) FROM pg_publication_tables WHERE tablename = 'one' AND pubname = $1`, name).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n > 0
+	})
+	b.db.Exec(t, `INSERT INTO one VALUES (2)`)
+	b.settle(t, "public.one")
+
+	b.db.Exec(t, `DROP PUBLICATION `+name, `INSERT INTO two VALUES (1)`)
+	if err := <-ended; err == nil {
+		t.Fatal("the stream goes on without a publication")
+	}
+	b.start(t)
+	b.settle(t, "public.one", "public.two")
+}
+
+// TestTransactionAroundDDL: what can be read of a table is never half of a
+// transaction, also not while it is loaded again (promises 1 and 6).
+func TestTransactionAroundDDL(t *testing.T) {
+	b := setup(t, `CREATE TABLE account (id int PRIMARY KEY, balance int)`, `INSERT INTO account VALUES (1, 100), (2, 100)`)
+	b.settle(t, "public.account")
+	b.halt(t)
+	slow := &slowTarget{Target: b.target, loading: make(chan struct{}, 1), release: make(chan struct{})}
+	b.startInto(t, slow)
+	b.db.Exec(t, `BEGIN; UPDATE account SET balance = 0 WHERE id = 1; ALTER TABLE account ADD COLUMN x int; UPDATE account SET balance = 200 WHERE id = 2; COMMIT`)
+	<-slow.loading
+	if got, want := fmt.Sprint(b.rows("public.account")), "[|01000000|64000000 |02000000|64000000]"; got != want {
+		t.Errorf("%s can be read", got)
+	}
+	close(slow.release)
+	b.settle(t, "public.account")
+}

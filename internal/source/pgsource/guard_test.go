@@ -1,0 +1,159 @@
+package pgsource
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"penstock"
+	"penstock/internal/testdb"
+	"penstock/internal/testdb/dbtest"
+)
+
+// captureOf returns a capture of everything in a database.
+func captureOf(t *testing.T, url, database string) *capture {
+	t.Helper()
+	s, err := New(Config{Name: "test", URL: url})
+	noError(t, err)
+	f, err := s.ParseFilter("include: " + database + ".*.*")
+	noError(t, err)
+	id := penstock.IntegrationID(randomHex(4) + "-0000-4000-8000-000000000001")
+	c := s.Capture(penstock.CaptureSpec{Integration: id, Database: database, Filter: f}).(*capture)
+	t.Cleanup(func() {
+		c.Close()
+		if err := s.Forget(context.Background(), id); err != nil {
+			t.Log(err)
+		}
+	})
+	return c
+}
+
+// TestRowSecurity: what policies hide from our role must not be missing from a
+// load without a word.
+func TestRowSecurity(t *testing.T) {
+	t.Parallel()
+	server := dbtest.New(t, testdb.Options{Fast: true})
+	exec := func(sql ...string) { noError(t, server.Exec(t.Context(), "postgres", sql...)) }
+	exec(`CREATE TABLE secret (id int PRIMARY KEY, owner text)`, `INSERT INTO secret VALUES (1, 'a'), (2, 'b')`,
+		`ALTER TABLE secret ENABLE ROW LEVEL SECURITY`, `CREATE POLICY own ON secret USING (owner = 'a')`,
+		`CREATE ROLE reader LOGIN REPLICATION PASSWORD 'p'`, `GRANT SELECT ON secret TO reader`, `GRANT CREATE ON DATABASE postgres TO reader`)
+	admin := captureOf(t, server.URL("postgres"), "postgres")
+	tables, _, err := admin.Tables(t.Context())
+	noError(t, err)
+	s, err := New(Config{Name: "test", URL: server.URL("postgres")})
+	noError(t, err)
+	s.base.User, s.base.Password = "reader", "p"
+	reader := &capture{source: s, spec: admin.spec, log: s.log}
+	defer reader.Close()
+	l, err := reader.Load(t.Context(), tables)
+	noError(t, err)
+	defer l.Close()
+	rows := penstock.NewRows(&tables[0])
+	err = l.Read(t.Context(), l.Chunks()[0], rows, 1<<20, func(int64) error {
+		t.Errorf("%d of 2 rows have been loaded", rows.Len())
+		return nil
+	})
+	if penstock.KindOf(err) != penstock.KindSetting || !strings.Contains(err.Error(), "row-level security") {
+		t.Errorf("%v, want an error that says what hides rows", err)
+	}
+}
+
+// TestBusyTable: a transaction that never ends keeps the tables from being
+// loaded that it writes to, and no others.
+func TestBusyTable(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Shared(t)
+	db.Exec(t, `CREATE TABLE busy (id int PRIMARY KEY)`, `CREATE TABLE indexed (id int PRIMARY KEY)`, `CREATE TABLE free (id int PRIMARY KEY)`)
+	c := captureOf(t, db.URL(), db.Name)
+	tables, _, err := c.Tables(t.Context())
+	noError(t, err)
+	for _, sql := range []string{`BEGIN; INSERT INTO busy VALUES (1)`, `BEGIN; LOCK TABLE indexed IN SHARE MODE`} {
+		_, err := db.Conn(t).Exec(t.Context(), sql)
+		noError(t, err)
+	}
+	oids := map[uint32]string{}
+	for i := range tables {
+		oid, err := tableOID(tables[i].ID)
+		noError(t, err)
+		oids[oid] = tables[i].Name
+	}
+	var all []uint32
+	for oid := range oids {
+		all = append(all, oid)
+	}
+	busy, err := awaitWriters(t.Context(), c.sql, all, 50*time.Millisecond)
+	noError(t, err)
+	for oid, who := range busy {
+		if oids[oid] != "busy" || !strings.HasPrefix(who, "pid ") {
+			t.Errorf("table %s is kept from being loaded by %s", oids[oid], who)
+		}
+	}
+	if len(busy) != 1 {
+		t.Errorf("%d tables are busy, want 1", len(busy))
+	}
+	l := &load{capture: c}
+	err = l.Read(t.Context(), penstock.Chunk{Table: &tables[0], Token: busyToken + "pid 1"}, nil, 0, nil)
+	if penstock.KindOf(err) != penstock.KindStale {
+		t.Errorf("a busy table is read: %v", err)
+	}
+}
+
+// TestQuietServer: a server is not to blame for what nobody has read.
+func TestQuietServer(t *testing.T) {
+	t.Parallel()
+	f := &feedback{}
+	f.heard.Store(time.Now().Add(-time.Hour).UnixNano())
+	if q := f.quiet(); q != 0 {
+		t.Errorf("the server has kept nobody waiting, and is quiet for %s", q)
+	}
+	done := f.listen()
+	if q := f.quiet(); q > time.Minute {
+		t.Errorf("the server has been quiet for %s since just now", q)
+	}
+	f.heard.Store(time.Now().Add(-time.Hour).UnixNano())
+	if q := f.quiet(); q < time.Hour {
+		t.Errorf("the server has been quiet for %s, not an hour", q)
+	}
+	done()
+	if q := f.quiet(); q != 0 {
+		t.Errorf("nobody listens, and the server is quiet for %s", q)
+	}
+}
+
+// TestNewTimeline: a position that a new timeline contains is one of that
+// timeline from then on, also once the stream has got beyond where it began.
+func TestNewTimeline(t *testing.T) {
+	t.Parallel()
+	server := dbtest.New(t, testdb.Options{Fast: true})
+	c := captureOf(t, server.URL("postgres"), "postgres")
+	at, err := c.Prepare(t.Context(), "")
+	noError(t, err)
+	for range 2 {
+		c.Close()
+		noError(t, server.Stop())
+		noError(t, os.WriteFile(filepath.Join(server.Dir(), "data", "standby.signal"), nil, 0o600))
+		noError(t, server.Restart(t.Context()))
+		noError(t, server.Exec(t.Context(), "postgres", `SELECT pg_promote()`, `CHECKPOINT`))
+		before, err := decodePosition(at)
+		noError(t, err)
+		at, err = c.Prepare(t.Context(), at)
+		if err != nil {
+			t.Fatalf("the position on timeline %d: %v", before.timeline, err)
+		}
+		p, err := decodePosition(at)
+		noError(t, err)
+		if p.timeline != before.timeline+1 {
+			t.Errorf("the position stays on timeline %d", p.timeline)
+		}
+		noError(t, server.Exec(t.Context(), "postgres", `SELECT pg_logical_emit_message(true, 'x', 'y')`))
+		conn, err := c.conn(t.Context())
+		noError(t, err)
+		state, err := readServer(t.Context(), conn)
+		noError(t, err)
+		p.lsn = state.now // as if the stream had got there
+		at = p.encode()
+	}
+}
