@@ -19,6 +19,8 @@ var testInput = Structure(
 	Optional("Tags", List("Tag", Structure(Required("Key", Text()), Optional("Value", Text())))),
 	Optional("Filters", List("Filter", Structure(Required("Name", Text()), Optional("Values", List("Value", Text()))))),
 	Optional("Context", Map()),
+	Optional("Flag", Boolean()),
+	Optional("At", Time()),
 )
 
 // show writes a decoded value as text, for comparison.
@@ -28,6 +30,10 @@ func show(v Value) string {
 		return fmt.Sprintf("%q", v.text)
 	case KindInteger:
 		return fmt.Sprint(v.number)
+	case KindBoolean:
+		return fmt.Sprint(v.number != 0)
+	case KindTime:
+		return FormatTime(v.time)
 	case KindList:
 		var parts []string
 		for _, item := range v.list {
@@ -77,6 +83,13 @@ func TestDecode(t *testing.T) {
 			`{Filters=[{Name="n" Values=["v" "w"]}] Name="a"}`,
 		},
 		{"Name=a&Context=", `{Context=map[] Name="a"}`},
+		{"Name=a&Flag=true", `{Flag=true Name="a"}`},
+		{"Name=a&Flag=FALSE", `{Flag=false Name="a"}`},
+		{"Name=a&At=2026-01-02T03:04:05Z", `{At=2026-01-02T03:04:05.000Z Name="a"}`},
+		{"Name=a&At=2026-01-02T03:04:05.678%2B01:00", `{At=2026-01-02T02:04:05.678Z Name="a"}`},
+		{"Name=a&At=2026-01-02T03:04Z", `{At=2026-01-02T03:04:00.000Z Name="a"}`},
+		{"Name=a&At=2026-01-02T03:04:05", `{At=2026-01-02T03:04:05.000Z Name="a"}`},
+		{"Name=a&At=2026-01-02", `{At=2026-01-02T00:00:00.000Z Name="a"}`},
 		{
 			"Name=a&Context.entry.1.key=k&Context.entry.1.value=v&Context.entry.2.key=l&Context.entry.2.value=",
 			`{Context=map[k:v l:] Name="a"}`,
@@ -161,6 +174,9 @@ func TestDecodeRefuses(t *testing.T) {
 		{"Name=a&Context.entry.1.key=x", fault.MissingParameter, "Context.entry.1.value"},
 		{"Name=a&Context.entry.1.value=x", fault.MissingParameter, "Context.entry.1.key"},
 		{"Name=a&Context.k=x", fault.InvalidQueryParameter, "Context.entry.1"},
+		{"Name=a&Flag=yes", fault.InvalidParameterValue, "true or false"},
+		{"Name=a&At=yesterday", fault.InvalidParameterValue, "ISO 8601"},
+		{"Name=a&At=1700000000", fault.InvalidParameterValue, "ISO 8601"},
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprintf("%.60s", test.raw), func(t *testing.T) {
@@ -178,6 +194,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add("Name=a&Note=x+y%2B&Count=3&Words.member.1=x&Tags.Tag.1.Key=k&Tags=")
 	f.Add("Name=a&Filters.Filter.1.Name=n&Filters.Filter.1.Values.Value.1=v&Context.entry.1.key=k&Context.entry.1.value=v")
 	f.Add("Name=%ff&&=&Words.member.9=%zz")
+	f.Add("Name=a&Flag=true&At=2026-01-02T03:04:05Z")
 	f.Fuzz(func(t *testing.T, raw string) {
 		v, _, err := decode(raw)
 		if err != nil {
@@ -192,6 +209,13 @@ func FuzzDecode(f *testing.F) {
 		}
 		if n := v.Integer("Count"); v.Has("Count") && (n < 1 || n > 9) {
 			t.Fatalf("the shape does not hold: %s", show(v))
+		}
+		// What was decoded can be sent back, in either protocol.
+		if _, err := Reply("urn:x", "X", "id", v, testInput); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReplyJSON("X", v, testInput); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

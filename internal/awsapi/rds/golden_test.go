@@ -74,6 +74,7 @@ func TestReplies(t *testing.T) {
 		{"create_internal", failing(penstock.KindInternal, "secret detail"), create},
 		{"describe", &fake{integration: full}, describe},
 		{"describe_page", &fake{pages: map[string]control.ListReply{"": {Integrations: []penstock.Integration{empty, full}, Marker: "m2"}}}, describe},
+		{"describe_statuses", &fake{pages: map[string]control.ListReply{"": {Integrations: everyStatus()}}}, describe},
 		{"describe_none", &fake{pages: map[string]control.ListReply{}}, describe},
 		{"describe_not_found", failing(penstock.KindIntegrationNotFound, "Integration x not found"), describe + "&IntegrationIdentifier=x"},
 		{"describe_filter", &fake{}, describe + "&Filters.Filter.1.Name=status&Filters.Filter.1.Values.Value.1=active"},
@@ -111,6 +112,19 @@ func TestReplies(t *testing.T) {
 			wantListed(t, test.body, reply.Body)
 		})
 	}
+}
+
+// everyStatus returns an integration in each status.
+func everyStatus() (all []penstock.Integration) {
+	for _, status := range []penstock.Status{
+		penstock.StatusCreating, penstock.StatusActive, penstock.StatusModifying, penstock.StatusFailed,
+		penstock.StatusDeleting, penstock.StatusSyncing, penstock.StatusNeedsAttention,
+	} {
+		in := emptyIntegration()
+		in.Status = status
+		all = append(all, in)
+	}
+	return all
 }
 
 func sources() []control.SourceView {

@@ -82,11 +82,6 @@ func (s *Store) Get(ctx context.Context, id penstock.IntegrationID) (penstock.In
 	return get(ctx, s.db, id)
 }
 
-// List implements penstock.Store.
-func (s *Store) List(ctx context.Context) ([]penstock.Integration, error) {
-	return list(ctx, s.db)
-}
-
 // Update implements penstock.Store.
 func (s *Store) Update(ctx context.Context, id penstock.IntegrationID, f func(*penstock.Integration) error) (penstock.Integration, error) {
 	op := "update integration " + string(id)

@@ -25,6 +25,7 @@ var migrations embed.FS
 type Store struct {
 	db      *sql.DB
 	writing chan struct{} // held by the one that writes
+	cache   cache
 }
 
 var _ penstock.Store = (*Store)(nil)
@@ -130,7 +131,9 @@ func (s *Store) write(ctx context.Context, op string, f func(*sql.Tx) error) err
 	if err := f(tx); err != nil {
 		return err
 	}
-	return failure(op, tx.Commit())
+	err = tx.Commit()
+	s.cache.written.Add(1) // also after an error, which need not mean that nothing was written
+	return failure(op, err)
 }
 
 // failure classifies an error of SQLite or the file system. One of a context
