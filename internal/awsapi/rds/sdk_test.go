@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -143,4 +144,37 @@ func TestSDKFaults(t *testing.T) {
 	_, err = client.DescribeIntegrations(t.Context(), &awsrds.DescribeIntegrationsInput{})
 	var apiErr smithy.APIError
 	want(errors.As(err, &apiErr) && apiErr.ErrorCode() == "SignatureDoesNotMatch", err)
+}
+
+// TestSDKLookups: what clients look up around integrations, as the SDK reads it.
+func TestSDKLookups(t *testing.T) {
+	t.Parallel()
+	client := sdkClient(setup(t, &fake{sources: sources(), events: twoEvents()}), keySecret)
+	clusters, err := client.DescribeDBClusters(t.Context(), &awsrds.DescribeDBClustersInput{
+		IncludeShared: aws.Bool(true), Filters: []types.Filter{{Name: aws.String("db-cluster-id"), Values: []string{"shop", "x"}}},
+	})
+	if err != nil || len(clusters.DBClusters) != 1 {
+		t.Fatalf("%+v, %v", clusters, err)
+	}
+	if c := clusters.DBClusters[0]; *c.DBClusterArn != sourceARN || *c.Port != 5433 || *c.MultiAZ || *c.Endpoint != "db.example.com" || *c.Status != "available" || *c.Engine != "postgres" {
+		t.Errorf("%+v", c)
+	}
+	instances, err := client.DescribeDBInstances(t.Context(), &awsrds.DescribeDBInstancesInput{DBInstanceIdentifier: aws.String("old")})
+	if err != nil || len(instances.DBInstances) != 1 || *instances.DBInstances[0].Endpoint.Address != "old.example.com" || *instances.DBInstances[0].Endpoint.Port != 3306 {
+		t.Errorf("%+v, %v", instances, err)
+	}
+	events, err := client.DescribeEvents(t.Context(), &awsrds.DescribeEventsInput{
+		SourceType: types.SourceTypeZeroEtl, StartTime: aws.Time(time.Now().Add(-2 * time.Hour)), EndTime: aws.Time(time.Now()), EventCategories: []string{"creation"},
+	})
+	if err != nil || len(events.Events) != 2 || events.Events[0].SourceType != types.SourceTypeZeroEtl || events.Events[0].Date.IsZero() || events.Events[0].EventCategories[0] != "creation" {
+		t.Errorf("%+v, %v", events, err)
+	}
+	_, err = client.DescribeDBClusters(t.Context(), &awsrds.DescribeDBClustersInput{DBClusterIdentifier: aws.String("none")})
+	if !errors.As(err, new(*types.DBClusterNotFoundFault)) {
+		t.Error(err)
+	}
+	_, err = client.DescribeDBInstances(t.Context(), &awsrds.DescribeDBInstancesInput{DBInstanceIdentifier: aws.String("none")})
+	if !errors.As(err, new(*types.DBInstanceNotFoundFault)) {
+		t.Error(err)
+	}
 }
