@@ -219,16 +219,17 @@ func measureLag(t testing.TB, server *testdb.Server, p *penstock) (lags []time.D
 }
 
 // awaitEqual waits until each query gives the same rows in the source and in
-// the warehouse. Nobody writes meanwhile.
+// the warehouse. Nobody writes meanwhile, though what a writer had sent when it
+// was stopped may still be committed: the source is asked each time.
 func awaitEqual(t testing.TB, p *penstock, source *pgx.Conn, queries map[string]string) {
 	t.Helper()
 	database := source.Config().Database
 	for name, sql := range queries {
-		want := mustTable(t, source, sql)
-		var got []string
+		var got, want []string
 		var failure error
 		deadline := time.Now().Add(patience)
 		for {
+			want = mustTable(t, source, sql)
 			conn, err := p.connect(t.Context(), database)
 			if err == nil {
 				got, err = table(t.Context(), conn, sql)
@@ -250,7 +251,7 @@ func awaitEqual(t testing.TB, p *penstock, source *pgx.Conn, queries map[string]
 func difference(got, want []string) string {
 	for i := range min(len(got), len(want)) {
 		if got[i] != want[i] {
-			return fmt.Sprintf("%d rows instead of %d; row %d is %q instead of %q", len(got), len(want), i, got[i], want[i])
+			return fmt.Sprintf("%d rows instead of %d; row %d is %.100q instead of %.100q", len(got), len(want), i, got[i], want[i])
 		}
 	}
 	return fmt.Sprintf("%d rows instead of %d", len(got), len(want))
