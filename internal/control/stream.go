@@ -68,7 +68,8 @@ func (s *stream) run(ctx context.Context) {
 		if s.now().Sub(started) >= goodRun || penstock.MendOf(err) != last {
 			slow.reset()
 		}
-		if s.now().Sub(started) >= goodRun {
+		// A stream that has got on before it broke is worth a quick new try.
+		if s.now().Sub(started) >= goodRun || s.gotOn() {
 			quick.reset()
 		}
 		last = penstock.MendOf(err)
@@ -83,6 +84,13 @@ func (s *stream) run(ctx context.Context) {
 		}
 		pause(ctx, delay.next(), nil)
 	}
+}
+
+// gotOn reports whether the last runner has applied anything.
+func (s *stream) gotOn() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.runner != nil && s.runner.Status().Transactions > 0
 }
 
 // once makes a runner and runs it to its end.
