@@ -2,6 +2,7 @@ package awsapi
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 
 	"penstock"
@@ -44,11 +45,21 @@ func Message(err error) string {
 			text = e.Err.Error()
 		}
 	}
-	text = Sentence(text)
+	text = capital(Sentence(text))
 	if mend := penstock.MendOf(err); mend != "" && !strings.Contains(text, mend) {
-		text += " " + Sentence(mend)
+		text += " " + capital(Sentence(mend))
 	}
 	return text
+}
+
+var firstWord = regexp.MustCompile(`^[a-z]+[ ,:]`)
+
+// capital begins a text with a capital, unless it begins with a name.
+func capital(s string) string {
+	if firstWord.MatchString(s) {
+		return strings.ToUpper(s[:1]) + s[1:]
+	}
+	return s
 }
 
 // Sentence ends a text with a full stop, unless it ends a sentence or a
