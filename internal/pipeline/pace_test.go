@@ -151,7 +151,7 @@ func TestStatus(t *testing.T) {
 		penstock.Finding{Code: penstock.ProblemTableFailed, Severity: penstock.SeverityAttention, Database: "shop", Table: "public.whole", Message: "whole is no good", Mend: "DO SOMETHING"})
 	await(t, "the findings to be told", func() bool { return len(s.status().Problems) >= 2 })
 	await(t, "the table to fail", func() bool { return s.state("whole").State == penstock.TableFailed })
-	if reason := s.state("whole").Reason; reason != "whole is no good; to mend it: DO SOMETHING" {
+	if reason := s.state("whole").Reason; reason != "TABLE_FAILED: whole is no good; to mend it: DO SOMETHING" {
 		t.Errorf("the reason is %q", reason)
 	}
 	if s.rows("whole") == nil {

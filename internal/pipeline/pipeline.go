@@ -175,6 +175,7 @@ func (p *Pipeline) endBeside() {
 		return
 	}
 	err := p.beside.err
+	p.status.setLoadFailed(nil)
 	switch {
 	case err == nil:
 	case penstock.KindOf(err) == penstock.KindQuota:
@@ -182,6 +183,7 @@ func (p *Pipeline) endBeside() {
 		p.cannotFollow = true
 	default:
 		p.log.Warn("load failed, will be tried again", "error", err)
+		p.status.setLoadFailed(err)
 		for _, t := range p.beside.tables {
 			p.retry.backOff(t.ID)
 		}

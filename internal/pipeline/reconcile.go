@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"penstock"
 )
@@ -129,11 +130,16 @@ func (t *turn) stream(st *penstock.TableStatus) {
 
 // reason is what a table's reason says: the sentence and what to do.
 func reason(f penstock.Finding) string {
-	if f.Mend == "" {
-		return f.Message
+	text := string(f.Code) + ": " + f.Message
+	if f.Mend != "" {
+		text += "; to mend it: " + f.Mend
 	}
-	return f.Message + "; to mend it: " + f.Mend
+	return text
 }
+
+// unseenChanges begins the reason of a table whose copy is wrong for good, also
+// when the source no longer finds anything.
+const unseenChanges = string(penstock.ProblemUnseenChanges) + ": "
 
 // fail marks a table that cannot be carried, unless it is marked already.
 func (t *turn) fail(st *penstock.TableStatus, table penstock.Table, reason string) {
@@ -159,8 +165,8 @@ func decide(st *penstock.TableStatus, table *penstock.Table) decision {
 	switch {
 	case st == nil:
 		return loadAgain
-	case st.State == penstock.TableFailed && st.Readable && table.Identity == penstock.IdentityNone && sameAsLoaded(&st.Table, table):
-		return leaveFailed // what failed it has not changed
+	case st.State == penstock.TableFailed && strings.HasPrefix(st.Reason, unseenChanges) && sameAsLoaded(&st.Table, table):
+		return leaveFailed // what it needs is an identity
 	case !sameAsLoaded(&st.Table, table):
 		return loadAgain
 	case st.State == penstock.TableSynced, st.State == penstock.TableResyncInitiated && st.Join != "":

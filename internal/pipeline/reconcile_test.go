@@ -36,7 +36,7 @@ func TestReconcile(t *testing.T) {
 		return func(st *penstock.TableStatus) { st.Reason = reason }
 	}
 	finding := func(severity penstock.Severity, table string) penstock.Finding {
-		return penstock.Finding{Table: table, Severity: severity, Message: "found"}
+		return penstock.Finding{Code: penstock.ProblemTableFailed, Table: table, Severity: severity, Message: "found"}
 	}
 	a := shape("1", "a")
 
@@ -60,8 +60,10 @@ func TestReconcile(t *testing.T) {
 		{name: "failed, and has missed rows while it waited to be joined",
 			known: []penstock.TableStatus{known(a, penstock.TableFailed, join)}, source: []penstock.Table{a}, want: "load a"},
 		{name: "failed, and nothing stands in its way any more", known: []penstock.TableStatus{known(a, penstock.TableFailed, readable)}, source: []penstock.Table{a}, want: "load a"},
-		{name: "failed without identity stays so",
-			known: []penstock.TableStatus{known(shape("1", "a", bare), penstock.TableFailed, readable)}, source: []penstock.Table{shape("1", "a", bare)}, want: ""},
+		{name: "failed without identity, and could be loaded",
+			known: []penstock.TableStatus{known(shape("1", "a", bare), penstock.TableFailed, readable)}, source: []penstock.Table{shape("1", "a", bare)}, want: "load a"},
+		{name: "changed unseen without identity stays so",
+			known: []penstock.TableStatus{known(shape("1", "a", bare), penstock.TableFailed, readable, because("UNSEEN_CHANGES: rows were updated"))}, source: []penstock.Table{shape("1", "a", bare)}, want: ""},
 		{name: "failed without identity, and has one now",
 			known: []penstock.TableStatus{known(shape("1", "a", bare), penstock.TableFailed, readable)}, source: []penstock.Table{a}, want: "load a"},
 		{name: "renamed", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, source: []penstock.Table{shape("1", "b")}, want: "load b, a ResyncRequired"},
@@ -77,7 +79,7 @@ func TestReconcile(t *testing.T) {
 		{name: "gone, and another of the same name", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, source: []penstock.Table{shape("2", "a")}, want: "load a, drop 1"},
 		{name: "cannot be carried", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, source: []penstock.Table{a},
 			findings: []penstock.Finding{finding(penstock.SeverityAttention, "public.a")}, want: "a Failed"},
-		{name: "cannot be carried, as before", known: []penstock.TableStatus{known(a, penstock.TableFailed, because("found"))}, source: []penstock.Table{a},
+		{name: "cannot be carried, as before", known: []penstock.TableStatus{known(a, penstock.TableFailed, because("TABLE_FAILED: found"))}, source: []penstock.Table{a},
 			findings: []penstock.Finding{finding(penstock.SeverityAttention, "public.a")}, want: ""},
 		{name: "cannot be carried, and is not listed", known: []penstock.TableStatus{known(a, penstock.TableSynced)},
 			findings: []penstock.Finding{finding(penstock.SeverityAttention, "public.a")}, want: "a Failed"},

@@ -1,6 +1,9 @@
 package pipeline
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -16,6 +19,7 @@ type status struct {
 	stored   time.Time                       // when the position was stored last
 	waiting  map[*penstock.Changes]time.Time // commit time of the first transaction in what is not applied
 	lost     *penstock.Problem
+	failed   *penstock.Problem // why the last load beside the stream failed
 	findings []penstock.Problem
 	load     *penstock.LoadProgress
 }
@@ -33,6 +37,9 @@ func (s *status) get() penstock.StreamStatus {
 	out.Problems = slices.Clone(s.findings)
 	if s.lost != nil {
 		out.Problems = append(out.Problems, *s.lost)
+	}
+	if s.failed != nil {
+		out.Problems = append(out.Problems, *s.failed)
 	}
 	for _, t := range s.s.Tables {
 		if t.BadValues > 0 {
@@ -97,6 +104,21 @@ func (s *status) setLost(err error) {
 	s.change(func() {
 		s.lost = &penstock.Problem{Code: penstock.ProblemPositionLost, Severity: penstock.SeverityWarning, Database: s.s.Database.SourceDatabase,
 			Message: err.Error() + "; all tables are being loaded again and stay readable meanwhile", Since: time.Now().UTC()}
+	})
+}
+
+// setLoadFailed takes note of why a load beside the stream failed, nil if it
+// did not. A source that is away shows in the stream itself.
+func (s *status) setLoadFailed(err error) {
+	s.change(func() {
+		s.failed = nil
+		if err == nil || errors.Is(err, context.Canceled) || penstock.KindOf(err) == penstock.KindUnreachable {
+			return
+		}
+		s.failed = &penstock.Problem{
+			Code: cmp.Or(penstock.ProblemOf(err), penstock.ProblemTableFailed), Severity: penstock.SeverityAttention, Database: s.s.Database.SourceDatabase,
+			Message: "tables could not be loaded, which is tried again: " + penstock.MessageOf(err), Mend: penstock.MendOf(err), Since: time.Now().UTC(),
+		}
 	})
 }
 

@@ -97,6 +97,19 @@ func serverMajor(conn *pgconn.PgConn) int {
 	return n
 }
 
+// serverMinor returns the server's minor version, 18 for "15.18 (Debian…)".
+func serverMinor(conn *pgconn.PgConn) int {
+	_, rest, _ := strings.Cut(conn.ParameterStatus("server_version"), ".")
+	n := 0
+	for _, c := range rest {
+		if c < '0' || c > '9' {
+			break
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n
+}
+
 // at names a database of this source in messages.
 func (s *Source) at(database string) string {
 	if database == "" || database == s.base.Database {

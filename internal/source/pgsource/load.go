@@ -74,6 +74,9 @@ func (l *load) open(ctx context.Context, conn *pgx.Conn, tables []penstock.Table
 	if err != nil {
 		return err
 	}
+	if err := l.capture.refreshPublications(ctx, conn); err != nil {
+		return err
+	}
 	if l.holder, err = l.capture.source.connect(ctx, l.capture.spec.Database); err != nil {
 		return err
 	}

@@ -291,3 +291,24 @@ func only(r *relation) string {
 	}
 	return "ONLY "
 }
+
+// forgetsPublished holds, by major version, the first minor version of which a
+// walsender does not go on taking a table for unpublished after it has decoded
+// a transaction that wrote to it before it was published. Versions after the
+// last one listed never did.
+var forgetsPublished = map[int]int{13: 21, 14: 18, 15: 13, 16: 9, 17: 5}
+
+// refreshPublications has walsenders of servers with that fault look anew at
+// what is published, once nobody is left who wrote to the tables before: by a
+// change to the publications that changes nothing.
+func (c *capture) refreshPublications(ctx context.Context, conn *pgx.Conn) error {
+	if fixed, ok := forgetsPublished[serverMajor(conn.PgConn())]; !ok || serverMinor(conn.PgConn()) >= fixed {
+		return nil
+	}
+	for _, p := range c.publications() {
+		if _, err := conn.Exec(ctx, "ALTER PUBLICATION "+quote(p.name)+" SET (publish_via_partition_root = true)"); err != nil {
+			return fmt.Errorf("refresh publication %s: %w", p.name, err)
+		}
+	}
+	return nil
+}
