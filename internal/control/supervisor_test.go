@@ -89,12 +89,12 @@ func TestWarningsAreKeptWithoutAttention(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
 		in, r := b.active()
 		r.problems(
-			penstock.Problem{Code: penstock.ProblemRetainedWAL, Severity: penstock.SeverityWarning, Message: "1 GiB"},
+			penstock.Problem{Code: penstock.ProblemBadValues, Severity: penstock.SeverityWarning, Message: "1 GiB"},
 			penstock.Problem{Code: penstock.ProblemSlotWaiting, Severity: penstock.SeverityInfo, Message: "news"},
 		)
 		b.after(time.Second)
-		b.want(in.ID, penstock.StatusActive, penstock.ProblemRetainedWAL)
-		r.problems(penstock.Problem{Code: penstock.ProblemRetainedWAL, Severity: penstock.SeverityWarning, Message: "2 GiB"})
+		b.want(in.ID, penstock.StatusActive, penstock.ProblemBadValues)
+		r.problems(penstock.Problem{Code: penstock.ProblemBadValues, Severity: penstock.SeverityWarning, Message: "2 GiB"})
 		b.after(time.Second)
 		if m := b.get(in.ID).Problems[0].Message; m != "1 GiB" {
 			t.Errorf("a new wording was written at once: %s", m)

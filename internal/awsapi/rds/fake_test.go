@@ -128,7 +128,7 @@ func fullIntegration() penstock.Integration {
 		Status:            penstock.StatusNeedsAttention,
 		Problems: []penstock.Problem{
 			{Code: "NEWS", Severity: penstock.SeverityInfo, Message: "Not an error."},
-			{Code: penstock.ProblemRetainedWAL, Severity: penstock.SeverityWarning, Message: "The source keeps 9 GiB of WAL."},
+			{Code: penstock.ProblemBadValues, Severity: penstock.SeverityWarning, Message: "The source keeps 9 GiB of WAL."},
 			{
 				Code: penstock.ProblemNoReplicaIdentity, Severity: penstock.SeverityAttention,
 				Message: "Table shop.public.log has no replica identity.", Mend: "ALTER TABLE public.log REPLICA IDENTITY FULL;",

@@ -49,7 +49,7 @@ metadata = reply.pop("ResponseMetadata")
 assert metadata["RequestId"] == metadata["HTTPHeaders"]["x-amzn-requestid"], metadata
 assert reply.pop("CreateTime") == datetime.datetime(2026, 3, 4, 4, 6, 7, 891000, datetime.timezone.utc), reply
 errors = reply.pop("Errors")
-assert [e["ErrorCode"] for e in errors] == ["RETAINED_WAL", "NO_REPLICA_IDENTITY", "POSITION_LOST"], errors
+assert [e["ErrorCode"] for e in errors] == ["VALUES_NOT_REPRESENTABLE", "NO_REPLICA_IDENTITY", "POSITION_LOST"], errors
 assert "ALTER TABLE" in errors[1]["ErrorMessage"], errors
 assert reply == {
     "SourceArn": SOURCE, "TargetArn": TARGET, "IntegrationName": "my-int",
