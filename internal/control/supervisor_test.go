@@ -90,7 +90,7 @@ func TestWarningsAreKeptWithoutAttention(t *testing.T) {
 		in, r := b.active()
 		r.problems(
 			penstock.Problem{Code: penstock.ProblemBadValues, Severity: penstock.SeverityWarning, Message: "1 GiB"},
-			penstock.Problem{Code: penstock.ProblemSlotWaiting, Severity: penstock.SeverityInfo, Message: "news"},
+			penstock.Problem{Code: penstock.ProblemUnsupportedTable, Severity: penstock.SeverityInfo, Message: "news"},
 		)
 		b.after(time.Second)
 		b.want(in.ID, penstock.StatusActive, penstock.ProblemBadValues)

@@ -47,7 +47,7 @@ func TestSDKReplies(t *testing.T) {
 	if *created.IntegrationName != want.Name || *created.IntegrationArn != want.ARN || *created.DataFilter != want.DataFilter ||
 		*created.Description != want.Description || *created.KMSKeyId != want.KMSKeyID || created.Status != types.IntegrationStatusNeedsAttention ||
 		!created.CreateTime.Equal(want.CreatedAt) || len(created.Tags) != 2 || created.AdditionalEncryptionContext["app"] != "é" ||
-		len(created.Errors) != 3 || *created.Errors[0].ErrorCode != "RETAINED_WAL" {
+		len(created.Errors) != 3 || *created.Errors[0].ErrorCode != "VALUES_NOT_REPRESENTABLE" {
 		t.Errorf("the SDK saw %+v", created)
 	}
 	if id, ok := awsmiddleware.GetRequestIDMetadata(created.ResultMetadata); !ok || len(id) != 36 {
