@@ -106,7 +106,7 @@ func TestWarningsAreKeptWithoutAttention(t *testing.T) {
 		r.problems()
 		b.after(time.Second)
 		b.want(in.ID, penstock.StatusActive)
-		b.wantEvents("0000 P0001")
+		b.wantEvents("0000 0005")
 	})
 }
 
