@@ -51,7 +51,7 @@ func awsCLI(t testing.TB) string {
 	t.Helper()
 	for _, path := range []string{"aws", filepath.Join("..", ".cache", "venv", "bin", "aws")} {
 		if found, err := exec.LookPath(path); err == nil {
-			if absolute, err := filepath.Abs(found); err == nil && exec.Command(absolute, "rds", "create-integration", "help").Run() == nil {
+			if absolute, err := filepath.Abs(found); err == nil && exec.Command(absolute, "rds", "create-integration", "--generate-cli-skeleton").Run() == nil {
 				return absolute
 			}
 		}

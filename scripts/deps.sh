@@ -46,9 +46,10 @@ compiles() {
 int main() {}' | g++ -x c++ - -o /dev/null >/dev/null 2>&1
 }
 
-# cli_knows_integrations PROGRAM: is it an AWS CLI that has the calls?
+# cli_knows_integrations PROGRAM: is it an AWS CLI that has the calls? (Its
+# help would need groff, which a small Debian does not have.)
 cli_knows_integrations() {
-	has "$1" && "$1" rds create-integration help >/dev/null 2>&1
+	has "$1" && "$1" rds create-integration --generate-cli-skeleton >/dev/null 2>&1
 }
 
 packages=()

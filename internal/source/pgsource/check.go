@@ -195,11 +195,11 @@ func tableFindings(r *relation, database string) (out []penstock.Finding) {
 		mend := fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (…), or ALTER TABLE %s REPLICA IDENTITY FULL", name, name)
 		if part := r.unidentified(); part != "" {
 			finding(penstock.ProblemNoReplicaIdentity, penstock.SeverityWarning, fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL", part),
-				"table %s: its partition %s does not have the replica identity of the table, so inserts are replicated, an UPDATE or DELETE of it could not be", t, part)
+				"table %s: its partition %s does not have the replica identity of the table, so inserts are replicated, an UPDATE or DELETE of it cannot be", t, part)
 			return out
 		}
 		finding(penstock.ProblemNoReplicaIdentity, penstock.SeverityWarning, mend,
-			"table %s has no primary key and no replica identity: its inserts are replicated, an UPDATE or DELETE of it could not be", t)
+			"table %s has no primary key and no replica identity: its inserts are replicated, an UPDATE or DELETE of it cannot be", t)
 	}
 	return out
 }
