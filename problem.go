@@ -47,11 +47,11 @@ const (
 type Problem struct {
 	Code     ProblemCode
 	Severity Severity
-	Database string // source database, "" if it concerns the whole source
-	Table    string // schema.table, "" if it concerns no single table
-	Message  string // one sentence that names the thing and says what to do
-	Mend     string // the statement that mends it, if there is one
-	Since    time.Time
+	Database string    // source database, "" if it concerns the whole source
+	Table    string    // schema.table, "" if it concerns no single table
+	Message  string    // one sentence that names the thing and says what to do
+	Mend     string    // the statement that mends it, if there is one
+	Since    time.Time `json:",omitzero"` // zero in a preflight check
 }
 
 // Key identifies a problem across the moments at which it is found again.
