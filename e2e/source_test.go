@@ -149,7 +149,7 @@ func TestMissingDatabase(t *testing.T) {
 	later := db.Name + "_later"
 	p := newPenstock(t, db.URL())
 	p.integrate(t, "later", db.Name, later)
-	p.awaitProblem(t, "later", "DATABASE_MISSING", later, "does not exist", "create the database")
+	p.awaitProblem(t, "later", "DATABASE_MISSING", later, "does not exist", "CREATE DATABASE")
 	awaitEqual(t, p, db.Conn(t), map[string]string{"t": "SELECT id FROM t"})
 	if out, code := p.run(t, "check", "--filter", "include: "+later+".*.*"); code != 1 || !containsAll(out, later+" does not exist", "CREATE DATABASE") {
 		t.Errorf("check ends with %d:\n%s", code, out)

@@ -38,6 +38,7 @@ func (d *demo) watchChanges(ctx context.Context) error {
 		defer stop() // so that a failure ends the watching as well
 		return d.write(ctx, writing)
 	})
+	d.say("   (the warehouse is asked a moment after the source, so it may be ahead)")
 	d.say("            %22s   %22s", "source", "warehouse")
 	d.say("            %10s %11s   %10s %11s   %s", "orders", "sum", "orders", "sum", "lag (commit to queryable)")
 	began := time.Now()

@@ -64,6 +64,11 @@ func (s *Source) connect(ctx context.Context, database string) (*pgx.Conn, error
 	defer cancel()
 	cfg := s.config(database)
 	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if sqlState(err) == "3D000" {
+		return nil, &penstock.Error{Kind: penstock.KindSetting, Code: penstock.ProblemDatabaseMissing,
+			Err:  missingDatabase{err, fmt.Sprintf("database %s does not exist on source %s", cfg.Database, s.name)},
+			Mend: "CREATE DATABASE " + quote(cfg.Database) + ", or take it out of the data filter"}
+	}
 	if err != nil {
 		return nil, classify(err, "connect to "+s.at(database))
 	}
@@ -73,6 +78,15 @@ func (s *Source) connect(ctx context.Context, database string) (*pgx.Conn, error
 	}
 	return conn, nil
 }
+
+// missingDatabase says it in a sentence; the server's error is its cause.
+type missingDatabase struct {
+	cause    error
+	sentence string
+}
+
+func (e missingDatabase) Error() string { return e.sentence }
+func (e missingDatabase) Unwrap() error { return e.cause }
 
 func applySettings(ctx context.Context, conn *pgconn.PgConn) error {
 	major := serverMajor(conn)
