@@ -30,7 +30,7 @@ func (p *Pipeline) loadBeside(ctx context.Context, follower penstock.Follower, t
 	return b
 }
 
-// wait ends the load if it is not done, and waits until it is.
+// stop ends the load if it is not done, and waits until it is.
 func (b *beside) stop() {
 	b.cancel()
 	<-b.done

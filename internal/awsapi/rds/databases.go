@@ -142,3 +142,28 @@ func put(f query.Fields, name, text string) {
 		f[name] = query.TextValue(text)
 	}
 }
+
+// pageOfDatabases returns the page of sources that a request asks for; found
+// is false if it names one that does not exist.
+func (a api) pageOfDatabases(asked databasesAsked, input query.Value) (page []control.SourceView, next string, found bool, err error) {
+	if err := asked.checkFilters(); err != nil {
+		return nil, "", false, err
+	}
+	all, found, err := a.find(asked)
+	if err != nil || !found {
+		return nil, "", false, err
+	}
+	page, next, err = pageOf(all, input)
+	return page, next, true, err
+}
+
+// listOfDatabases is the reply with a page of sources.
+func listOfDatabases(name string, page []control.SourceView, next string, value func(control.SourceView) query.Value) query.Value {
+	var items []query.Value
+	for _, s := range page {
+		items = append(items, value(s))
+	}
+	fields := query.Fields{name: query.ListValue(items)}
+	put(fields, "Marker", next)
+	return query.StructureValue(fields)
+}

@@ -49,27 +49,14 @@ func (a api) describeDBClusters(_ context.Context, _ awsapi.Caller, input query.
 		kind: "cluster", identifier: input.Text("DBClusterIdentifier"), filters: input.List("Filters"),
 		byName: "db-cluster-id", byResource: "db-cluster-resource-id",
 	}
-	if err := asked.checkFilters(); err != nil {
-		return query.Value{}, err
-	}
-	all, found, err := a.find(asked)
+	page, next, found, err := a.pageOfDatabases(asked, input)
 	if err != nil {
 		return query.Value{}, err
 	}
 	if !found {
 		return query.Value{}, DBClusterNotFoundFault.Errorf("DBCluster %s not found.", asked.identifier)
 	}
-	page, next, err := pageOf(all, input)
-	if err != nil {
-		return query.Value{}, err
-	}
-	var items []query.Value
-	for _, s := range page {
-		items = append(items, dbClusterValue(s))
-	}
-	fields := query.Fields{"DBClusters": query.ListValue(items)}
-	put(fields, "Marker", next)
-	return query.StructureValue(fields), nil
+	return listOfDatabases("DBClusters", page, next, dbClusterValue), nil
 }
 
 func dbClusterValue(s control.SourceView) query.Value {

@@ -47,27 +47,14 @@ func (a api) describeDBInstances(_ context.Context, _ awsapi.Caller, input query
 		kind: "db", identifier: input.Text("DBInstanceIdentifier"), filters: input.List("Filters"),
 		byName: "db-instance-id", byResource: "dbi-resource-id",
 	}
-	if err := asked.checkFilters(); err != nil {
-		return query.Value{}, err
-	}
-	all, found, err := a.find(asked)
+	page, next, found, err := a.pageOfDatabases(asked, input)
 	if err != nil {
 		return query.Value{}, err
 	}
 	if !found {
 		return query.Value{}, DBInstanceNotFound.Errorf("DBInstance %s not found.", asked.identifier)
 	}
-	page, next, err := pageOf(all, input)
-	if err != nil {
-		return query.Value{}, err
-	}
-	var items []query.Value
-	for _, s := range page {
-		items = append(items, dbInstanceValue(s))
-	}
-	fields := query.Fields{"DBInstances": query.ListValue(items)}
-	put(fields, "Marker", next)
-	return query.StructureValue(fields), nil
+	return listOfDatabases("DBInstances", page, next, dbInstanceValue), nil
 }
 
 func dbInstanceValue(s control.SourceView) query.Value {
