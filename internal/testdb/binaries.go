@@ -28,7 +28,8 @@ type Binaries struct {
 
 // Find returns the binaries of a major version, or, if major is 0, the first
 // there are: in the folders that BinEnv lists, then in Debian's folders, the
-// newest version first, then on PATH.
+// newest version first, then on PATH, then where scripts/deps.sh installs
+// other versions for the tests, which is looked for from the working folder up.
 func Find(ctx context.Context, major int) (Binaries, error) {
 	for _, dir := range candidates() {
 		b := Binaries{Dir: dir}
@@ -40,26 +41,40 @@ func Find(ctx context.Context, major int) (Binaries, error) {
 	if major != 0 {
 		want = "version " + strconv.Itoa(major)
 	}
-	return Binaries{}, fmt.Errorf("%w: looked for initdb and postgres of %s in $%s, /usr/lib/postgresql/*/bin and $PATH",
-		ErrNotInstalled, want, BinEnv)
+	return Binaries{}, fmt.Errorf("%w: looked for initdb and postgres of %s in $%s, /usr/lib/postgresql/*/bin, $PATH and %s",
+		ErrNotInstalled, want, BinEnv, installed)
 }
 
 // Tool returns the path of one of the programs: "pgbench". It is not checked
 // to exist, since not every package of a server brings the client programs.
 func (b Binaries) Tool(name string) string { return filepath.Join(b.Dir, name) }
 
+// installed is where scripts/deps.sh puts servers, in the module's folder.
+const installed = ".cache/postgres/*/bin"
+
 func candidates() []string {
 	dirs := filepath.SplitList(os.Getenv(BinEnv))
-
-	debian, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
-	slices.SortFunc(debian, func(a, b string) int { return folderVersion(b) - folderVersion(a) })
-	dirs = append(dirs, debian...)
+	dirs = append(dirs, newestFirst("/usr/lib/postgresql/*/bin")...)
 
 	if p, err := exec.LookPath("postgres"); err == nil {
 		if p, err = filepath.EvalSymlinks(p); err == nil {
 			dirs = append(dirs, filepath.Dir(p))
 		}
 	}
+	if wd, err := os.Getwd(); err == nil {
+		for ; filepath.Dir(wd) != wd; wd = filepath.Dir(wd) {
+			if _, err := os.Stat(filepath.Join(wd, "go.mod")); err == nil {
+				return append(dirs, newestFirst(filepath.Join(wd, installed))...)
+			}
+		}
+	}
+	return dirs
+}
+
+// newestFirst returns the folders that a pattern matches.
+func newestFirst(pattern string) []string {
+	dirs, _ := filepath.Glob(pattern)
+	slices.SortFunc(dirs, func(a, b string) int { return folderVersion(b) - folderVersion(a) })
 	return dirs
 }
 

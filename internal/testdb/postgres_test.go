@@ -90,6 +90,20 @@ func TestStartReportsWhatTheServerSays(t *testing.T) {
 	}
 }
 
+func TestEachVersion(t *testing.T) {
+	t.Parallel()
+	dbtest.EachVersion(t, func(t *testing.T, major int) {
+		db := dbtest.SharedOf(t, major)
+		var version int
+		if err := db.Conn(t).QueryRow(t.Context(), "SELECT current_setting('server_version_num')::int / 10000").Scan(&version); err != nil {
+			t.Fatal(err)
+		}
+		if major != 0 && version != major || db.Server.Binaries.Major != version {
+			t.Errorf("a server of version %d, said to be %d, instead of %d", version, db.Server.Binaries.Major, major)
+		}
+	})
+}
+
 func TestMissingVersion(t *testing.T) {
 	t.Parallel()
 	_, err := testdb.Start(t.Context(), testdb.Options{Major: 7})

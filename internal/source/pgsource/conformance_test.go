@@ -23,13 +23,15 @@ type subject struct {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	sourcetest.Run(t, func(t *testing.T) sourcetest.Subject {
-		db := dbtest.Shared(t)
-		source, err := pgsource.New(pgsource.Config{Name: "test", URL: db.URL()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return subject{db, source}
+	dbtest.EachVersion(t, func(t *testing.T, major int) {
+		sourcetest.Run(t, func(t *testing.T) sourcetest.Subject {
+			db := dbtest.SharedOf(t, major)
+			source, err := pgsource.New(pgsource.Config{Name: "test", URL: db.URL()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return subject{db, source}
+		})
 	})
 }
 
@@ -60,8 +62,8 @@ func (s subject) Touch(t *testing.T) {
 // LosePositions makes the slots anew, as somebody may who finds one missing.
 func (s subject) LosePositions(t *testing.T, id penstock.IntegrationID) {
 	for _, slot := range s.query(t, `SELECT slot_name FROM pg_replication_slots WHERE slot_name LIKE 'penstock_' || $1 || '%'`, id.Short()) {
-		s.db.Exec(t, fmt.Sprintf(`SELECT pg_terminate_backend(active_pid, 10000) FROM pg_replication_slots WHERE slot_name = '%s' AND active_pid IS NOT NULL`, slot),
-			fmt.Sprintf(`SELECT pg_drop_replication_slot('%s')`, slot),
+		s.db.EndSessions(t, `SELECT active_pid FROM pg_replication_slots WHERE slot_name = $1`, slot)
+		s.db.Exec(t, fmt.Sprintf(`SELECT pg_drop_replication_slot('%s')`, slot),
 			fmt.Sprintf(`SELECT pg_create_logical_replication_slot('%s', 'pgoutput')`, slot))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,14 +54,20 @@ func (d *Database) Conn(t testing.TB) *pgx.Conn {
 	return conn
 }
 
-var shared = sync.OnceValues(func() (*testdb.Server, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
-	defer cancel()
-	return testdb.Start(ctx, testdb.Options{
-		Fast:     true,
-		Settings: map[string]string{"max_connections": "200"},
-	})
-})
+var shared sync.Map // major version → func() (*testdb.Server, error)
+
+func sharedServer(major int) (*testdb.Server, error) {
+	start, _ := shared.LoadOrStore(major, sync.OnceValues(func() (*testdb.Server, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+		defer cancel()
+		return testdb.Start(ctx, testdb.Options{
+			Major:    major,
+			Fast:     true,
+			Settings: map[string]string{"max_connections": "200"},
+		})
+	}))
+	return start.(func() (*testdb.Server, error))()
+}
 
 // Shared returns a fresh database on the server of this test process, which
 // is started by the first call and ends with the process. The database is
@@ -68,9 +75,43 @@ var shared = sync.OnceValues(func() (*testdb.Server, error) {
 // settings belong to all tests: who changes them wants New.
 func Shared(t testing.TB) *Database {
 	t.Helper()
-	server, err := shared()
+	return SharedOf(t, 0)
+}
+
+// SharedOf is Shared on a server of a major version; 0 is the one of Shared.
+func SharedOf(t testing.TB, major int) *Database {
+	t.Helper()
+	server, err := sharedServer(major)
 	require(t, err)
 	return fresh(t, server)
+}
+
+// VersionsEnv names the environment variable with the major versions that
+// EachVersion goes through beside the machine's own, separated by spaces.
+const VersionsEnv = "PENSTOCK_TEST_VERSIONS"
+
+// EachVersion runs f in parallel, as a subtest each, for the version that
+// Shared uses (0), and for the oldest and the newest that is supported, or
+// those that VersionsEnv names.
+func EachVersion(t *testing.T, f func(t *testing.T, major int)) {
+	versions := strings.Fields(os.Getenv(VersionsEnv))
+	if len(versions) == 0 {
+		versions = []string{"13", "18"}
+	}
+	for _, v := range append([]string{"0"}, versions...) {
+		major, err := strconv.Atoi(v)
+		if err != nil {
+			t.Fatalf("%s: %v", VersionsEnv, err)
+		}
+		name := "installed"
+		if major != 0 {
+			name = v
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f(t, major)
+		})
+	}
 }
 
 // New starts a server for this test alone and removes it afterwards.
@@ -132,8 +173,7 @@ func (d *Database) drop(ctx context.Context, quoted string) error {
 	if _, err := conn.Exec(ctx, `ALTER DATABASE `+quoted+` ALLOW_CONNECTIONS false`); err != nil {
 		return err
 	}
-	if _, err := conn.Exec(ctx,
-		`SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = $1`, d.Name); err != nil {
+	if err := endSessions(ctx, conn, `SELECT pid FROM pg_stat_activity WHERE datname = $1`, d.Name); err != nil {
 		return err
 	}
 	if _, err := conn.Exec(ctx,
@@ -142,4 +182,31 @@ func (d *Database) drop(ctx context.Context, quoted string) error {
 	}
 	_, err = conn.Exec(ctx, `DROP DATABASE `+quoted+` WITH (FORCE)`)
 	return err
+}
+
+// EndSessions ends the sessions on the server whose process IDs the query
+// selects, and returns when it selects none any more.
+func (d *Database) EndSessions(t testing.TB, pids string, args ...any) {
+	t.Helper()
+	if err := endSessions(t.Context(), d.Conn(t), pids, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// endSessions does what pg_terminate_backend does by itself from PostgreSQL 14
+// on, if it is given a timeout.
+func endSessions(ctx context.Context, conn *pgx.Conn, pids string, args ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for {
+		var n int
+		if err := conn.QueryRow(ctx, `SELECT count(pg_terminate_backend(pid)) FROM (`+pids+`) s(pid) WHERE pid IS NOT NULL`, args...).Scan(&n); err != nil || n == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
