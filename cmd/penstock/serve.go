@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"penstock/internal/app"
 	"penstock/internal/config"
+	"penstock/internal/failpoint"
 )
 
 func newServe(f *flags) *cobra.Command {
@@ -22,7 +24,14 @@ func newServe(f *flags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a, err := app.New(c.Context(), cfg, app.Options{Version: version, Logger: newLogger(c.ErrOrStderr(), cfg.Log)})
+			log := newLogger(c.ErrOrStderr(), cfg.Log)
+			if points := os.Getenv(failpoint.Env); points != "" {
+				if err := failpoint.Arm(points); err != nil {
+					return err
+				}
+				log.Warn("failpoints are armed: this is for tests only", "points", points)
+			}
+			a, err := app.New(c.Context(), cfg, app.Options{Version: version, Logger: log})
 			if c.Context().Err() != nil && errors.Is(err, context.Canceled) {
 				return nil // told to stop while it was starting
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"penstock"
+	"penstock/internal/failpoint"
 )
 
 // attempt is the longest that one attempt at a source or a target takes.
@@ -23,7 +24,9 @@ func (k *keeper) remove(ctx context.Context, in penstock.Integration) error {
 	if err != nil {
 		return err
 	}
+	_ = failpoint.Here(failpoint.ControlCleaned)
 	k.detach(ctx, in, end)
+	_ = failpoint.Here(failpoint.ControlDetached)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -31,10 +34,12 @@ func (k *keeper) remove(ctx context.Context, in penstock.Integration) error {
 		if err := s.cfg.Store.PutOrphan(ctx, *orphan); err != nil {
 			return err
 		}
+		_ = failpoint.Here(failpoint.ControlOrphanKept)
 	}
 	if err := s.cfg.Store.Delete(ctx, in.ID); err != nil && penstock.KindOf(err) != penstock.KindIntegrationNotFound {
 		return err
 	}
+	_ = failpoint.Here(failpoint.ControlRecordGone)
 	now := s.cfg.Now()
 	s.ledger.record(ctx, penstock.Event{At: now, Integration: in.ID, Name: in.Name, Kind: EventDeleted,
 		Severity: penstock.SeverityInfo, Message: "the integration was deleted"})
@@ -151,6 +156,7 @@ func (s *Supervisor) retryOrphan(ctx context.Context, o penstock.Orphan) {
 			return
 		}
 		if err == nil {
+			_ = failpoint.Here(failpoint.ControlOrphanClean)
 			if err = s.cfg.Store.DeleteOrphan(ctx, o.Integration); err == nil {
 				s.ledger.record(ctx, penstock.Event{At: s.cfg.Now(), Integration: o.Integration, Name: o.Name, Kind: EventOrphanRemoved,
 					Severity: penstock.SeverityInfo, Message: "what the integration left at the source " + o.Source + " is removed"})

@@ -32,16 +32,18 @@ var none = []string{}
 var rules = []rule{
 	{"", none, none, "the vocabulary depends on nothing but the standard library, so that every part can speak it"},
 
-	{"internal/source/*", []string{"."}, nil,
+	{"internal/failpoint", none, none, "points are everywhere, so they bring nothing along"},
+
+	{"internal/source/*", []string{".", "internal/failpoint"}, nil,
 		"a source knows the vocabulary and nothing else: not the pipeline, not the control plane, not another driver"},
-	{"internal/target/*", []string{"."}, nil,
+	{"internal/target/*", []string{".", "internal/failpoint"}, nil,
 		"a target knows the vocabulary and nothing else: not the pipeline, not the control plane, not another driver"},
-	{"internal/store/*", []string{"."}, nil,
+	{"internal/store/*", []string{".", "internal/failpoint"}, nil,
 		"a store knows the vocabulary and nothing else: what is stored is not decided there"},
 
-	{"internal/pipeline", []string{"."}, nil,
+	{"internal/pipeline", []string{".", "internal/failpoint"}, nil,
 		"the data plane drives sources and targets through the vocabulary's interfaces, so that it works for every driver"},
-	{"internal/control", []string{".", "internal/policy"}, []string{"golang.org/x/", "github.com/google/uuid"},
+	{"internal/control", []string{".", "internal/policy", "internal/failpoint"}, []string{"golang.org/x/", "github.com/google/uuid"},
 		"the control plane moves no rows and speaks no wire protocol; it knows drivers and runners by interface"},
 
 	{"internal/policy", none, none, "a policy is a document that is evaluated; it knows no action and no resource"},
@@ -63,9 +65,9 @@ var rules = []rule{
 		"the demo is a user: it goes through the API and the SQL endpoint"},
 	{"internal/app", []string{".", "internal"}, nil, "it wires everything"},
 
-	{"cmd/penstock", []string{".", "internal/app", "internal/config", "internal/demo", "internal/testdb"}, nil,
+	{"cmd/penstock", []string{".", "internal/app", "internal/config", "internal/demo", "internal/failpoint", "internal/testdb"}, nil,
 		"a command parses its arguments and calls the application; only internal/app wires the parts"},
-	{"e2e", []string{"internal/config", "internal/testdb"}, nil, "a black-box test sees the program from outside"},
+	{"e2e", []string{"internal/config", "internal/failpoint", "internal/testdb"}, nil, "a black-box test sees the program from outside"},
 }
 
 const module = "penstock"

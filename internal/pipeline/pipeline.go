@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"penstock"
+	"penstock/internal/failpoint"
 )
 
 // Config says what a Pipeline carries from where to where.
@@ -227,6 +228,9 @@ func (p *Pipeline) prepare(ctx context.Context, dest penstock.Destination) error
 	if at == p.writer.position {
 		p.status.setPosition(at)
 		return nil
+	}
+	if err := failpoint.Here(failpoint.PipelineUnstored); err != nil {
+		return err
 	}
 	return p.apply(ctx, &penstock.Batch{Next: at})
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"penstock"
+	"penstock/internal/failpoint"
 )
 
 // replication is the stream while it is open. Three goroutines share it: the
@@ -191,7 +192,11 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 	}
 	p.status.applied(b, c, size)
 	if !c.Open {
+		if err := failpoint.Here(failpoint.PipelineBeforeAck); err != nil {
+			return err
+		}
 		r.stream.Ack(b.Next)
+		_ = failpoint.Here(failpoint.PipelineAfterAck)
 	}
 	if c.Open || len(c.Passed) == 0 && len(c.Reshaped) == 0 {
 		return nil // inside a transaction the turn is the applier's; the stream ends with it

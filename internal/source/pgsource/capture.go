@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"penstock"
+	"penstock/internal/failpoint"
 )
 
 // minimumMajor is the oldest server version that is supported.
@@ -126,6 +127,9 @@ func (c *capture) begin(ctx context.Context, conn *pgx.Conn) (penstock.Position,
 		return "", classify(err, "drop leftover slots on "+c.where())
 	}
 	if _, _, err := c.Tables(ctx); err != nil {
+		return "", err
+	}
+	if err := failpoint.Here(failpoint.SourceBeforeSlot); err != nil {
 		return "", err
 	}
 	slot := slotPrefix(c.spec.Integration) + randomHex(3)

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"penstock"
+	"penstock/internal/failpoint"
 )
 
 // Tables implements penstock.Capture: it looks at the catalog, brings the two
@@ -39,8 +40,14 @@ func (c *capture) Tables(ctx context.Context) ([]penstock.Table, []penstock.Find
 		return nil, nil, classify(err, "read the statistics of "+c.where())
 	}
 	findings = append(findings, missed...)
+	if err := failpoint.Here(failpoint.SourceBeforePublish); err != nil {
+		return nil, nil, err
+	}
 	refused, err := c.publish(ctx, conn, byOID)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := failpoint.Here(failpoint.SourceAfterPublish); err != nil {
 		return nil, nil, err
 	}
 	var tables []penstock.Table

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"penstock"
+	"penstock/internal/failpoint"
 )
 
 // Config describes a PostgreSQL server to read from.
@@ -126,12 +127,15 @@ func (s *Source) forgetDatabase(ctx context.Context, database string, id penstoc
 	if err := dropSlots(ctx, conn, slotPrefix(id), ""); err != nil {
 		return classify(err, "drop the slots in "+s.at(database))
 	}
+	if err := failpoint.Here(failpoint.SourceSlotsDropped); err != nil {
+		return err
+	}
 	for _, p := range []string{publicationName(id), appendPublicationName(id)} {
 		if _, err := conn.Exec(ctx, "DROP PUBLICATION IF EXISTS "+quote(p)); err != nil {
 			return classify(err, "drop publication "+p+" in "+s.at(database))
 		}
 	}
-	return nil
+	return failpoint.Here(failpoint.SourceAfterForgotten)
 }
 
 // dropSlots drops the slots of the current database whose name begins with

@@ -16,6 +16,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"penstock"
+	"penstock/internal/failpoint"
 )
 
 //go:embed migrations/*.sql
@@ -131,7 +132,11 @@ func (s *Store) write(ctx context.Context, op string, f func(*sql.Tx) error) err
 	if err := f(tx); err != nil {
 		return err
 	}
+	if err := failpoint.Here(failpoint.StoreBeforeWrite); err != nil {
+		return failure(op, err)
+	}
 	err = tx.Commit()
+	_ = failpoint.Here(failpoint.StoreAfterWrite)
 	s.cache.written.Add(1) // also after an error, which need not mean that nothing was written
 	return failure(op, err)
 }

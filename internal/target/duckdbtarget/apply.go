@@ -8,6 +8,7 @@ import (
 	duck "github.com/duckdb/duckdb-go-bindings"
 
 	"penstock"
+	"penstock/internal/failpoint"
 )
 
 // effects are what partial batches do beside rows; they are written with the
@@ -57,6 +58,10 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 	d.pending.drop = append(d.pending.drop, b.Drop...)
 	d.pending.states = append(d.pending.states, b.States...)
 	if b.Partial {
+		if err := failpoint.Here(failpoint.TargetBeforePartial); err != nil {
+			return err
+		}
+		_ = failpoint.Here(failpoint.TargetAfterPartial)
 		return nil
 	}
 
@@ -79,9 +84,20 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 	if err := d.write(ctx, d.writer, tx); err != nil {
 		return err
 	}
+	before, after := failpoint.TargetBeforeCommit, failpoint.TargetAfterCommit
+	switch {
+	case len(b.Swap) > 0:
+		before, after = failpoint.TargetBeforeSwap, failpoint.TargetAfterSwap
+	case len(d.pending.drop) > 0:
+		before, after = failpoint.TargetBeforeDrop, failpoint.TargetAfterDrop
+	}
+	if err := failpoint.Here(before); err != nil {
+		return err
+	}
 	if err := d.writer.exec(ctx, "COMMIT"); err != nil {
 		return err
 	}
+	_ = failpoint.Here(after)
 	d.partial, d.pending = false, effects{}
 	d.accept(tx)
 	return nil

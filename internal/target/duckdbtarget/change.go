@@ -5,6 +5,7 @@ import (
 	"maps"
 
 	"penstock"
+	"penstock/internal/failpoint"
 )
 
 // metaChange collects changes of metadata, which become visible in d when
@@ -15,6 +16,8 @@ type metaChange struct {
 	entries  map[penstock.TableID]*entry // changed; nil: removed
 	tables   []string                    // statements that make, drop, rename tables
 	released []penstock.TableID          // loads that are over
+
+	before, after failpoint.Point // around the commit
 }
 
 func (d *Destination) change() *metaChange {
@@ -103,12 +106,16 @@ func (d *Destination) commit(ctx context.Context, c *conn, tx *metaChange, more 
 		err = more()
 	}
 	if err == nil {
+		err = failpoint.Here(tx.before)
+	}
+	if err == nil {
 		err = c.exec(ctx, "COMMIT")
 	}
 	if err != nil {
 		c.rollback()
 		return err
 	}
+	_ = failpoint.Here(tx.after)
 	d.accept(tx)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"penstock"
+	"penstock/internal/failpoint"
 )
 
 var _ penstock.Destination = (*Destination)(nil)
@@ -161,6 +162,7 @@ func (d *Destination) SetStates(ctx context.Context, states []penstock.TableStat
 		return err
 	}
 	tx := d.change()
+	tx.before, tx.after = failpoint.TargetBeforeStates, failpoint.TargetAfterStates
 	tx.setStates(states)
 	return d.fault(d.apart(ctx, tx), "set table states of database %q", d.db.name)
 }
@@ -172,6 +174,7 @@ func (d *Destination) Forget(ctx context.Context) error {
 	}
 	d.abandon()
 	tx := d.change()
+	tx.before, tx.after = failpoint.TargetBeforeForget, failpoint.TargetAfterForget
 	tx.forget("the history that it followed is lost")
 	return d.fault(d.apart(ctx, tx), "forget the position of database %q", d.db.name)
 }

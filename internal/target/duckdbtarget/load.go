@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"penstock"
+	"penstock/internal/failpoint"
 )
 
 // Ensure implements penstock.Destination.
@@ -15,6 +16,7 @@ func (d *Destination) Ensure(ctx context.Context, t *penstock.Table) error {
 		return err
 	}
 	tx := d.change()
+	tx.before, tx.after = failpoint.TargetBeforeEnsure, failpoint.TargetAfterEnsure
 	e := tx.entry(t.ID)
 	if e == nil {
 		e = &entry{}
@@ -153,12 +155,17 @@ func (d *Destination) append(ctx context.Context, v *version, rows *penstock.Row
 		return 0, err
 	}
 	if bad, err = d.put(ctx, c, v, columnsOf(rows, nil), rows.Len()); err == nil {
+		err = failpoint.Here(failpoint.TargetBeforeAppend)
+	}
+	if err == nil {
 		err = c.exec(ctx, "COMMIT")
 	}
 	if err != nil {
 		c.rollback()
+		return bad, err
 	}
-	return bad, err
+	_ = failpoint.Here(failpoint.TargetAfterAppend)
+	return bad, nil
 }
 
 // columnsOf returns the sources of all columns of rows, of those rows that are
@@ -186,6 +193,7 @@ func (d *Destination) Loaded(ctx context.Context, id penstock.TableID, s penstoc
 		return err
 	}
 	tx := d.change()
+	tx.before, tx.after = failpoint.TargetBeforeLoaded, failpoint.TargetAfterLoaded
 	e := tx.entry(id)
 	d.mu.Lock()
 	l := d.loading[id]
