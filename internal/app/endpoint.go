@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/tls"
 	"os"
 	"path/filepath"
@@ -24,7 +25,7 @@ func (a *App) makeEndpoints() error {
 	for _, e := range a.cfg.Endpoints() {
 		server, err := pgwire.New(pgwire.Config{
 			Listener: a.sql[e.Target], TLS: encryption, Users: users, Warehouse: a.warehouses[e.Target],
-			Views: targetViews{a, e.Target}, Logger: a.log.With("target", e.Target),
+			Views: targetViews{a, e.Target}, Manager: targetManager{a, e.Target}, Logger: a.log.With("target", e.Target),
 		})
 		if err != nil {
 			return &penstock.Error{Kind: penstock.KindOf(err), Op: "serve the SQL endpoint of target " + e.Target, Err: err}
@@ -78,4 +79,15 @@ func (v targetViews) Integrations() []redshift.IntegrationView {
 		out = append(out, view)
 	}
 	return out
+}
+
+// targetManager carries out what a target's SQL endpoint is asked about its
+// integrations.
+type targetManager struct {
+	app    *App
+	target string
+}
+
+func (m targetManager) Refresh(ctx context.Context, database string, r penstock.Refresh) (int, error) {
+	return m.app.supervisor.Refresh(ctx, m.target, database, r)
 }

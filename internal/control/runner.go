@@ -18,6 +18,14 @@ type Runner interface {
 	Status() penstock.StreamStatus
 }
 
+// Refresher is a Runner that can load tables again on request.
+type Refresher interface {
+	// Refresh has tables loaded again and returns how many, once that is
+	// durable. KindInvalidState if the runner does not run, KindNotFound if a
+	// table that is named is not there. It may be called at any time.
+	Refresh(ctx context.Context, r penstock.Refresh) (tables int, err error)
+}
+
 // RunnerFactory makes the runner of one stream; it does not dial. db.Name is
 // the name of the destination database, already decided.
 type RunnerFactory func(in penstock.Integration, db penstock.DestinationDatabase) (Runner, error)

@@ -11,13 +11,14 @@ import (
 
 // states maps kinds of failure to SQLSTATE, for errors that bring none.
 var states = map[penstock.Kind]string{
-	penstock.KindInvalid:     "22023",
-	penstock.KindNotFound:    "42704",
-	penstock.KindConflict:    "40001",
-	penstock.KindDenied:      "42501",
-	penstock.KindQuota:       "53400",
-	penstock.KindFull:        "53100",
-	penstock.KindUnreachable: "08006",
+	penstock.KindInvalid:      "22023",
+	penstock.KindNotFound:     "42704",
+	penstock.KindConflict:     "40001",
+	penstock.KindInvalidState: "55000",
+	penstock.KindDenied:       "42501",
+	penstock.KindQuota:        "53400",
+	penstock.KindFull:         "53100",
+	penstock.KindUnreachable:  "08006",
 }
 
 // asSQLError returns what a client is told about an error.

@@ -63,6 +63,8 @@ func (c *conn) local(ctx context.Context, a redshift.Action) (tag string, rows *
 		err = c.discard(a.Name)
 	case redshift.Deallocate:
 		err = c.deallocate(a.Name)
+	case redshift.Manage:
+		err = c.manage(ctx, a)
 	}
 	return a.Tag, rows, err
 }

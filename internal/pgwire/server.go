@@ -27,8 +27,10 @@ type Config struct {
 
 	Warehouse penstock.Warehouse
 	// Views fills the system views; nil leaves them empty.
-	Views  redshift.Views
-	Logger *slog.Logger
+	Views redshift.Views
+	// Manager carries out ALTER DATABASE … INTEGRATION; nil refuses it.
+	Manager redshift.Manager
+	Logger  *slog.Logger
 
 	MaxConnections int           // sessions at a time; default 100
 	MaxMessage     int           // bytes of one message from a client; default 16 MiB

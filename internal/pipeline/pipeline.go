@@ -43,6 +43,8 @@ type Pipeline struct {
 
 	capture penstock.Capture
 	writer  *writer
+	current atomic.Pointer[writer] // writer, for Refresh; nil while there is no destination
+	looks   chan struct{}          // see lookNow
 	retry   retries
 	beside  *beside      // a load beside the stream; nil if there is none
 	shrink  atomic.Int32 // how often the limit has been halved
@@ -67,7 +69,7 @@ func New(cfg Config) *Pipeline {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	p := &Pipeline{cfg: cfg, log: cfg.Logger.With("integration", cfg.Spec.Integration, "destination", cfg.Spec.Name)}
+	p := &Pipeline{cfg: cfg, log: cfg.Logger.With("integration", cfg.Spec.Integration, "destination", cfg.Spec.Name), looks: make(chan struct{}, 1)}
 	p.status.init(cfg)
 	return p
 }
@@ -116,6 +118,8 @@ func (p *Pipeline) carry(ctx context.Context) (err error) {
 		return err
 	}
 	defer p.stopBeside()
+	p.current.Store(p.writer)
+	defer p.current.Store(nil)
 	for ctx.Err() == nil {
 		if err := p.turn(ctx); err != nil {
 			return err

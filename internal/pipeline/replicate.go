@@ -255,6 +255,7 @@ func (r *replication) poll(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-r.p.looks:
 		case <-time.After(wait):
 		}
 		began := time.Now()

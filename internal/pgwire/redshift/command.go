@@ -21,6 +21,7 @@ const (
 	Discard                   // DISCARD ALL and its parts
 	Deallocate                // DEALLOCATE name; Name "" is all
 	Ignore                    // has no effect here, and is answered with success
+	Manage                    // ALTER DATABASE … INTEGRATION; see Action.Order
 )
 
 // Action is what Classify found out about a statement.
@@ -31,6 +32,7 @@ type Action struct {
 	Value    string // of a setting
 	Local    bool   // SET LOCAL
 	ReadOnly bool   // BEGIN … READ ONLY
+	Order    *Order // of Manage
 }
 
 // engineRefuses are statements that reach for files or the configuration of
@@ -98,6 +100,11 @@ func Classify(st Statement) (Action, error) {
 		return Action{}, notSupported("CLOSE")
 	case "COPY":
 		return Action{}, refuseCopy(st)
+	case "ALTER":
+		if o, ok, err := integrationOrder(st); ok {
+			return Action{Command: Manage, Tag: "ALTER DATABASE", Order: &o}, err
+		}
+		return Action{Command: Engine}, nil
 	default:
 		if engineRefuses[first] {
 			return Action{}, &penstock.SQLError{State: "42501", Message: "permission denied: " + first +

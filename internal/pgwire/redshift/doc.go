@@ -10,6 +10,7 @@
 //   - lexer.go      Lex: the tokens of a text
 //   - statement.go  Split, Statement: one statement, its words and names
 //   - command.go    Classify: who answers a statement, the engine or the endpoint
+//   - integration.go  what ALTER DATABASE … INTEGRATION asks for
 //   - rewrite.go    Rewrite: functions and names that the engine has otherwise
 //   - views.go      Views: SVV_INTEGRATION and SVV_INTEGRATION_TABLE_STATE
 //   - catalog.go    pg_database, and the names of result columns

@@ -1,0 +1,68 @@
+package control
+
+import (
+	"context"
+	"fmt"
+
+	"penstock"
+)
+
+// Refresh has tables of a destination database loaded again, as ALTER DATABASE
+// … INTEGRATION REFRESH asks for, and returns how many. target is the target's
+// name in the configuration. KindNotFound if no integration replicates into a
+// database of that name, or there is no such table; KindInvalidState while the
+// stream does not run.
+func (s *Supervisor) Refresh(ctx context.Context, target, database string, r penstock.Refresh) (tables int, err error) {
+	stream, err := s.stream(target, database)
+	if err != nil {
+		return 0, err
+	}
+	runner, err := stream.active()
+	if err != nil {
+		return 0, err
+	}
+	refresher, ok := runner.(Refresher)
+	if !ok {
+		return 0, penstock.Errorf(penstock.KindInvalidState, "database %s cannot be refreshed", database)
+	}
+	return refresher.Refresh(ctx, r)
+}
+
+// stream returns the stream that replicates into a destination database.
+func (s *Supervisor) stream(target, database string) (*stream, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.keepers {
+		if st := k.stream(target, database); st != nil {
+			return st, nil
+		}
+	}
+	return nil, &penstock.Error{Kind: penstock.KindNotFound, Message: fmt.Sprintf("no integration replicates into database %s", database)}
+}
+
+// stream returns the keeper's stream into a destination database, nil if it has
+// none.
+func (k *keeper) stream(target, database string) *stream {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if name, _, _ := k.s.cfg.target(k.in.TargetARN); name != target {
+		return nil
+	}
+	for _, st := range k.streams {
+		if st.db.Name == database {
+			return st
+		}
+	}
+	return nil
+}
+
+// active returns the runner that runs, KindInvalidState if none does.
+func (s *stream) active() (Runner, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.running {
+		return nil, &penstock.Error{Kind: penstock.KindInvalidState, Message: fmt.Sprintf("replication into database %s is not running at the moment", s.db.Name),
+			Mend: "see the integration's problems, and try again once it runs"}
+	}
+	return s.runner, nil
+}

@@ -1,0 +1,62 @@
+package pipeline
+
+import (
+	"context"
+
+	"penstock"
+)
+
+// refreshAsked is the reason of a table that a user has loaded again.
+const refreshAsked = "a refresh was asked for"
+
+// Refresh has tables loaded again, behind a swap: what they hold stays readable
+// until then (promise 6). It returns how many, once that is durable; the loads
+// themselves go on by themselves, and show in the tables' states. Tables that
+// are being loaded anyway are left alone. It may be called at any time, from
+// any goroutine; KindInvalidState if the stream does not run.
+func (p *Pipeline) Refresh(ctx context.Context, r penstock.Refresh) (tables int, err error) {
+	w := p.current.Load()
+	if w == nil {
+		return 0, errNotRunning
+	}
+	err = w.do(ctx, func(d penstock.Destination) error {
+		state, err := d.State(ctx)
+		if err != nil {
+			return err
+		}
+		chosen, err := r.Select(state.Tables)
+		if err != nil || len(chosen) == 0 {
+			return err
+		}
+		states := make([]penstock.TableStatus, len(chosen))
+		for i, t := range chosen {
+			states[i] = penstock.TableStatus{Table: t.Table, State: penstock.TableResyncRequired, Reason: refreshAsked}
+			p.retry.forget(t.Table.ID)
+		}
+		tables = len(states)
+		return d.SetStates(ctx, states)
+	})
+	switch {
+	case err == errAbandoned, penstock.KindOf(err) == penstock.KindFenced && err != nil:
+		return 0, errNotRunning // it has just been closed
+	case err != nil:
+		return 0, err
+	}
+	if tables > 0 {
+		p.log.Info("refresh", "tables", tables)
+		p.lookNow()
+	}
+	return tables, nil
+}
+
+var errNotRunning = &penstock.Error{Kind: penstock.KindInvalidState, Message: "the stream is not running at the moment",
+	Mend: "see the integration's problems, and try again once it runs"}
+
+// lookNow has the source's tables looked at without waiting for the next turn
+// to do so.
+func (p *Pipeline) lookNow() {
+	select {
+	case p.looks <- struct{}{}:
+	default:
+	}
+}
