@@ -48,5 +48,5 @@ type TableBatch struct {
 	Base []int32
 
 	Inserted, Updated, Deleted int64 // at the source, for the record
-	BadValues                  int64
+	BadValues                  BadValues
 }

@@ -26,9 +26,9 @@ type TableChanges struct {
 	Rows      Rows // one row per Op
 	Ops       []Op
 
-	// BadValues counts, by column index, values that the column's Type cannot
-	// hold and that are null in Rows for that reason. nil if there are none.
-	BadValues map[int]int64
+	// BadValues counts the values that the column's Type cannot hold and that
+	// are null in Rows for that reason.
+	BadValues BadValues
 }
 
 // Truncate records that the table was emptied: what stood before is void.

@@ -12,6 +12,7 @@
 //   - types.go        Type: what a column holds, independent of any engine
 //   - vector.go       Vector: a column of values, the form of all data here
 //   - rows.go         Rows: vectors of one length
+//   - badvalues.go    BadValues: what could not be represented, by column
 //   - position.go     Position, Snapshot: places in a source's history
 //   - changes.go      Changes: what a source delivers, in commit order
 //   - batch.go        Batch: what a target applies, compacted by key

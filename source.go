@@ -87,11 +87,12 @@ type Load interface {
 	// at least one.
 	Chunks() []Chunk
 	// Read reads one chunk into rows, calling flush whenever rows hold about
-	// limit bytes, and at the end if they hold any; flush empties them. It
+	// limit bytes, and at the end if they hold any; flush empties them. bad
+	// counts values in rows that are null because they cannot be represented. It
 	// may be called by several goroutines, each with rows of its own. It
 	// returns KindStale if the table is no longer what Load saw: then all of
 	// that table must be loaded again from a new Load.
-	Read(ctx context.Context, c Chunk, rows *Rows, limit int, flush func(bad int64) error) error
+	Read(ctx context.Context, c Chunk, rows *Rows, limit int, flush func(bad BadValues) error) error
 	// Close ends the view.
 	Close() error
 }

@@ -100,5 +100,5 @@ type TableStatus struct {
 	Join Snapshot
 	// BadValues counts the values stored as NULL because the warehouse
 	// cannot hold them, since the last load.
-	BadValues int64
+	BadValues BadValues
 }

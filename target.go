@@ -70,10 +70,10 @@ type Destination interface {
 	// place of an unfinished one, and sets the state to TableResyncInitiated.
 	// A readable version stays readable as it is.
 	Ensure(ctx context.Context, t *Table) error
-	// Append adds rows to the hidden version made by Ensure. bad is the number
-	// of values in them that are null because they cannot be represented.
+	// Append adds rows to the hidden version made by Ensure. bad counts the
+	// values in them that are null because they cannot be represented.
 	// Several goroutines may append at a time, also to one table.
-	Append(ctx context.Context, id TableID, rows *Rows, bad int64) error
+	Append(ctx context.Context, id TableID, rows *Rows, bad BadValues) error
 	// Loaded records that the hidden version holds all rows of the snapshot:
 	// it is kept over a restart, follows the stream from now on, and waits to
 	// be swapped in.

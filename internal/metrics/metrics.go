@@ -131,7 +131,7 @@ func collectStream(out chan<- prometheus.Metric, s *penstock.StreamStatus, label
 	byState, bad := map[penstock.TableState]int{}, int64(0)
 	for i := range s.Tables {
 		byState[s.Tables[i].State]++
-		bad += s.Tables[i].BadValues
+		bad += s.Tables[i].BadValues.Total()
 	}
 	gauge(badValues, float64(bad))
 	for _, state := range tableStates {

@@ -21,7 +21,7 @@ func (v views) Views() []metrics.View { return v }
 
 func example() metrics.Options {
 	table := func(s penstock.TableState, bad int64) penstock.TableStatus {
-		return penstock.TableStatus{State: s, BadValues: bad}
+		return penstock.TableStatus{State: s, BadValues: penstock.BadValues{1: bad}}
 	}
 	return metrics.Options{
 		Version: "1.2.3",

@@ -36,10 +36,7 @@ func newCompactor() *compactor { return &compactor{seed: maphash.MakeSeed()} }
 
 // compact returns the net effect of tc. It may add rows to tc.Rows.
 func (c *compactor) compact(tc *penstock.TableChanges) penstock.TableBatch {
-	b := penstock.TableBatch{Table: tc.Table, Truncate: tc.Truncated, Rows: &tc.Rows}
-	for _, n := range tc.BadValues {
-		b.BadValues += n
-	}
+	b := penstock.TableBatch{Table: tc.Table, Truncate: tc.Truncated, Rows: &tc.Rows, BadValues: tc.BadValues}
 	for _, op := range tc.Ops {
 		switch op {
 		case penstock.OpInsert:

@@ -53,7 +53,7 @@ func equivalent(t *rapid.T, shape *penstock.Table) {
 	for _, r := range src.rows {
 		r.appendTo(loaded, nil)
 	}
-	ok(t, dest.Append(t.Context(), shape.ID, loaded, 0))
+	ok(t, dest.Append(t.Context(), shape.ID, loaded, nil))
 	ok(t, dest.Loaded(t.Context(), shape.ID, "s"))
 	apply(&penstock.Batch{Next: "0", Swap: []penstock.TableID{shape.ID}})
 

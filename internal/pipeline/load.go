@@ -140,7 +140,7 @@ func (l *loading) read(ctx context.Context, c penstock.Chunk, rows *penstock.Row
 		return nil
 	}
 	rows.Reset(c.Table)
-	err := l.view.Read(ctx, c, rows, buffer, func(bad int64) error {
+	err := l.view.Read(ctx, c, rows, buffer, func(bad penstock.BadValues) error {
 		n, size := rows.Len(), rows.Size()
 		if err := l.p.writer.dest.Append(ctx, id, rows, bad); err != nil {
 			return err

@@ -86,7 +86,7 @@ type slowDestination struct {
 	target *slowTarget
 }
 
-func (d slowDestination) Append(ctx context.Context, id penstock.TableID, rows *penstock.Rows, bad int64) error {
+func (d slowDestination) Append(ctx context.Context, id penstock.TableID, rows *penstock.Rows, bad penstock.BadValues) error {
 	select {
 	case d.target.loading <- struct{}{}:
 	default:

@@ -158,7 +158,7 @@ func (b *bench) sourceRows(t *testing.T, table string) []string {
 	defer l.Close()
 	all, part := penstock.NewRows(&tables[i]), penstock.NewRows(&tables[i])
 	for _, chunk := range l.Chunks() {
-		err := l.Read(t.Context(), chunk, part, 1<<20, func(int64) error {
+		err := l.Read(t.Context(), chunk, part, 1<<20, func(penstock.BadValues) error {
 			for r := range part.Len() {
 				for c := range part.Vectors {
 					all.Vectors[c].AppendFrom(&part.Vectors[c], r)
@@ -456,7 +456,7 @@ func TestBadValues(t *testing.T) {
 	b.db.Exec(t, `INSERT INTO v VALUES (3, 'NaN', NULL)`)
 	await(t, "the problem", func() bool {
 		return slices.ContainsFunc(b.pipe.Status().Problems, func(p penstock.Problem) bool {
-			return p.Code == penstock.ProblemBadValues && p.Table == "public.v" && p.Severity == penstock.SeverityWarning && strings.Contains(p.Message, "3 values")
+			return p.Code == penstock.ProblemBadValues && p.Table == "public.v" && p.Severity == penstock.SeverityWarning && strings.Contains(p.Message, "3 values") && strings.Contains(p.Message, "in columns n, at")
 		})
 	})
 	if got, want := b.rows("public.v"), []string{"|01000000|-|-", "|02000000|c800000000000000|00202110d70d0600", "|03000000|-|-"}; !slices.Equal(got, want) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,7 +43,7 @@ func (s *status) get() penstock.StreamStatus {
 		out.Problems = append(out.Problems, *s.failed)
 	}
 	for _, t := range s.s.Tables {
-		if t.BadValues > 0 {
+		if t.BadValues.Total() > 0 {
 			out.Problems = append(out.Problems, badValues(s.s.Database.SourceDatabase, t))
 		}
 	}
@@ -61,7 +62,7 @@ func (s *status) get() penstock.StreamStatus {
 func badValues(database string, t penstock.TableStatus) penstock.Problem {
 	return penstock.Problem{
 		Code: penstock.ProblemBadValues, Severity: penstock.SeverityWarning, Database: database, Table: t.Table.String(), Since: t.Changed,
-		Message: fmt.Sprintf("table %s: %d values that the warehouse cannot hold have been stored as NULL since it was loaded", t.Table.String(), t.BadValues),
+		Message: fmt.Sprintf("table %s: %d values that the warehouse cannot hold have been stored as NULL since it was loaded%s", t.Table.String(), t.BadValues.Total(), inColumns(t.BadValues.Names(&t.Table))),
 	}
 }
 
@@ -211,3 +212,18 @@ func (s *status) loadedChunk(bytes int64, table bool) {
 }
 
 func (s *status) loadEnds() { s.change(func() { s.load = nil }) }
+
+// inColumns names the columns that something is said of, the first ones only
+// where there are many.
+func inColumns(names []string) string {
+	const most = 10
+	switch n := len(names); {
+	case n == 0:
+		return ""
+	case n == 1:
+		return ", in column " + names[0]
+	case n > most:
+		return fmt.Sprintf(", in columns %s and %d more", strings.Join(names[:most], ", "), n-most)
+	}
+	return ", in columns " + strings.Join(names, ", ")
+}

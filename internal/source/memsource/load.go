@@ -67,24 +67,26 @@ func (l *load) Snapshot() penstock.Snapshot { return l.snapshot.encode() }
 func (l *load) Chunks() []penstock.Chunk { return l.chunks }
 
 // Read implements penstock.Load.
-func (l *load) Read(ctx context.Context, c penstock.Chunk, rows *penstock.Rows, limit int, flush func(bad int64) error) error {
+func (l *load) Read(ctx context.Context, c penstock.Chunk, rows *penstock.Rows, limit int, flush func(bad penstock.BadValues) error) error {
 	values, err := l.values(ctx, c)
 	if err != nil {
 		return err
 	}
-	flushed := func(bad int64) error {
+	flushed := func(bad penstock.BadValues) error {
 		err := flush(bad)
 		rows.Clear()
 		return err
 	}
-	bad := int64(0)
+	var bad penstock.BadValues
 	for _, v := range values {
-		bad += int64(len(appendRow(rows, v)))
+		for _, i := range appendRow(rows, v) {
+			bad.Count(c.Table.Columns[i].ID, 1)
+		}
 		if rows.Size() >= limit {
 			if err := flushed(bad); err != nil {
 				return err
 			}
-			bad = 0
+			bad = nil
 		}
 	}
 	if rows.Len() > 0 {

@@ -260,10 +260,7 @@ func add(tc *penstock.TableChanges, op penstock.Op, row []any, unchanged func(in
 			continue
 		}
 		if x == Bad {
-			if tc.BadValues == nil {
-				tc.BadValues = map[int]int64{}
-			}
-			tc.BadValues[i]++
+			tc.BadValues.Count(tc.Table.Columns[i].ID, 1)
 		}
 		appendValue(&tc.Rows.Vectors[i], x)
 	}

@@ -16,21 +16,22 @@ var errCopy = errors.New("COPY data is not in the binary format that was asked f
 
 // copyDecoder takes binary COPY data as an io.Writer and decodes it into rows.
 type copyDecoder struct {
+	table   *penstock.Table
 	rows    *penstock.Rows
 	decoder []decode
 	limit   int
-	flush   func(bad int64) error
+	flush   func(bad penstock.BadValues) error
 
-	rest   []byte // of a message that ended inside a row
-	header bool   // the header has been read
-	done   bool   // the trailer has been read
-	filled int    // bytes since the last flush
-	bad    int64  // values since the last flush that do not fit
+	rest   []byte             // of a message that ended inside a row
+	header bool               // the header has been read
+	done   bool               // the trailer has been read
+	filled int                // bytes since the last flush
+	bad    penstock.BadValues // since the last flush
 	err    error
 }
 
-func newCopyDecoder(t *penstock.Table, rows *penstock.Rows, limit int, flush func(bad int64) error) *copyDecoder {
-	d := &copyDecoder{rows: rows, limit: limit, flush: flush}
+func newCopyDecoder(t *penstock.Table, rows *penstock.Rows, limit int, flush func(bad penstock.BadValues) error) *copyDecoder {
+	d := &copyDecoder{table: t, rows: rows, limit: limit, flush: flush}
 	for _, c := range t.Columns {
 		d.decoder = append(d.decoder, loadDecode(mapType(c.SourceType)))
 	}
@@ -132,7 +133,7 @@ func (d *copyDecoder) row(b []byte) (size int, ok bool, err error) {
 		}
 		if !d.decoder[i](v, b[at:at+n]) {
 			v.AppendNull()
-			d.bad++
+			d.bad.Count(d.table.Columns[i].ID, 1)
 		}
 		at += n
 	}
@@ -142,7 +143,7 @@ func (d *copyDecoder) row(b []byte) (size int, ok bool, err error) {
 func (d *copyDecoder) flushRows() error {
 	err := d.flush(d.bad)
 	d.rows.Clear()
-	d.filled, d.bad = 0, 0
+	d.filled, d.bad = 0, nil
 	return err
 }
 

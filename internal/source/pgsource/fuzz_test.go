@@ -178,7 +178,7 @@ func FuzzCopy(f *testing.F) {
 		decode := func(parts ...[]byte) (string, error) {
 			rows := penstock.NewRows(table)
 			var out strings.Builder
-			d := newCopyDecoder(table, rows, 16, func(bad int64) error {
+			d := newCopyDecoder(table, rows, 16, func(bad penstock.BadValues) error {
 				for i := range rows.Len() {
 					if rows.Vectors[1].Len() != rows.Len() {
 						t.Fatalf("columns of %d and %d values", rows.Len(), rows.Vectors[1].Len())

@@ -52,7 +52,7 @@ func TestRowSecurity(t *testing.T) {
 	noError(t, err)
 	defer l.Close()
 	rows := penstock.NewRows(&tables[0])
-	err = l.Read(t.Context(), l.Chunks()[0], rows, 1<<20, func(int64) error {
+	err = l.Read(t.Context(), l.Chunks()[0], rows, 1<<20, func(penstock.BadValues) error {
 		t.Errorf("%d of 2 rows have been loaded", rows.Len())
 		return nil
 	})

@@ -294,7 +294,7 @@ func (l *load) release(conn *pgx.Conn, err error) {
 }
 
 // Read implements penstock.Load.
-func (l *load) Read(ctx context.Context, c penstock.Chunk, rows *penstock.Rows, limit int, flush func(bad int64) error) (err error) {
+func (l *load) Read(ctx context.Context, c penstock.Chunk, rows *penstock.Rows, limit int, flush func(bad penstock.BadValues) error) (err error) {
 	if who, ok := strings.CutPrefix(c.Token, busyToken); ok {
 		return penstock.Errorf(penstock.KindStale, "table %s waits to be loaded for a transaction that has been writing to it for more than %s (%s)", c.Table, writerPatience, who)
 	}

@@ -152,10 +152,7 @@ func (s *stream) tuple(w *wire, t *streamTable, tc *penstock.TableChanges, op pe
 			}
 			if !p.decode(v, value) {
 				v.AppendNull()
-				if tc.BadValues == nil {
-					tc.BadValues = map[int]int64{}
-				}
-				tc.BadValues[p.column]++
+				tc.BadValues.Count(tc.Table.Columns[p.column].ID, 1)
 			}
 		case tupleNull:
 			v.AppendNull()

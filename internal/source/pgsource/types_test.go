@@ -185,7 +185,7 @@ func TestEveryType(t *testing.T) {
 		noError(t, err)
 		streamed := changes.Table(table)
 		loaded, bad := loadTable(t, load, table)
-		check(t, tc, "streamed", &streamed.Rows, streamed.BadValues[0], want)
+		check(t, tc, "streamed", &streamed.Rows, streamed.BadValues.Total(), want)
 		check(t, tc, "loaded", loaded, bad, want)
 	}
 }
@@ -219,8 +219,8 @@ func loadTable(t *testing.T, load penstock.Load, table *penstock.Table) (rows *p
 		if chunk.Table.ID != table.ID {
 			continue
 		}
-		noError(t, load.Read(t.Context(), chunk, part, 4<<10, func(n int64) error {
-			bad += n
+		noError(t, load.Read(t.Context(), chunk, part, 4<<10, func(n penstock.BadValues) error {
+			bad += n.Total()
 			for i := range part.Len() {
 				for c := range part.Vectors {
 					rows.Vectors[c].AppendFrom(&part.Vectors[c], i)

@@ -233,7 +233,7 @@ func testLoadSeveral(e *env) {
 	for _, c := range l.Chunks() {
 		wg.Go(func() {
 			buffer := penstock.NewRows(c.Table)
-			err := l.Read(e.ctx, c, buffer, 8<<10, func(int64) error {
+			err := l.Read(e.ctx, c, buffer, 8<<10, func(penstock.BadValues) error {
 				mu.Lock()
 				defer mu.Unlock()
 				t := r.tables[c.Table.Name]
@@ -325,7 +325,7 @@ func testLoadFlushFails(e *env) {
 	l := r.load("t")
 	full := errors.New("no room")
 	c := l.Chunks()[0]
-	if err := l.Read(e.ctx, c, penstock.NewRows(c.Table), 1<<10, func(int64) error { return full }); !errors.Is(err, full) {
+	if err := l.Read(e.ctx, c, penstock.NewRows(c.Table), 1<<10, func(penstock.BadValues) error { return full }); !errors.Is(err, full) {
 		e.Fatalf("got %v, want %v", err, full)
 	}
 	r.read(l, l.Chunks()...) // the load is as good as before

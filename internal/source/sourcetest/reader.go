@@ -87,9 +87,9 @@ func (r *reader) readChunk(l penstock.Load, c penstock.Chunk) error {
 	t := r.tables[c.Table.Name]
 	buffer := penstock.NewRows(c.Table)
 	const limit = 4 << 10
-	return l.Read(r.ctx, c, buffer, limit, func(bad int64) error {
-		if bad != 0 || buffer.Len() == 0 || buffer.Size() > 4*limit {
-			r.Errorf("a flush of %d rows in %d bytes, %d of them bad", buffer.Len(), buffer.Size(), bad)
+	return l.Read(r.ctx, c, buffer, limit, func(bad penstock.BadValues) error {
+		if bad.Total() != 0 || buffer.Len() == 0 || buffer.Size() > 4*limit {
+			r.Errorf("a flush of %d rows in %d bytes, %d of them bad", buffer.Len(), buffer.Size(), bad.Total())
 		}
 		for i := range buffer.Len() {
 			t.rows = append(t.rows, rowOf(buffer, i))

@@ -14,7 +14,7 @@ import (
 // effects are what partial batches do beside rows; they are written with the
 // batch that ends them.
 type effects struct {
-	bad    map[penstock.TableID]int64
+	bad    map[penstock.TableID]penstock.BadValues
 	drop   []penstock.TableID
 	states []penstock.TableStatus
 	rows   bool
@@ -42,17 +42,19 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 			return err
 		}
 		d.partial = true // there is a transaction to abandon
-		d.pending.bad = make(map[penstock.TableID]int64)
+		d.pending.bad = make(map[penstock.TableID]penstock.BadValues)
 	}
 	if err := d.fence(ctx, prev); err != nil {
 		return err
 	}
 	for i := range b.Tables {
-		bad, err := d.applyTable(ctx, &b.Tables[i])
-		if err != nil {
-			return d.fault(err, "apply to %s", b.Tables[i].Table)
+		tb := &b.Tables[i]
+		bad := d.pending.bad[tb.Table.ID]
+		bad.Add(tb.BadValues)
+		if err := d.applyTable(ctx, tb, &bad); err != nil {
+			return d.fault(err, "apply to %s", tb.Table)
 		}
-		d.pending.bad[b.Tables[i].Table.ID] += bad + b.Tables[i].BadValues
+		d.pending.bad[tb.Table.ID] = bad
 		d.pending.rows = true
 	}
 	d.pending.drop = append(d.pending.drop, b.Drop...)
@@ -68,8 +70,8 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 	tx := d.change()
 	tx.applied = &b.Next
 	for id, bad := range d.pending.bad {
-		if bad > 0 {
-			tx.entry(id).Bad += bad
+		if bad.Total() > 0 {
+			tx.entry(id).Bad.Add(bad)
 		}
 	}
 	for _, id := range d.pending.drop {
@@ -160,51 +162,46 @@ func (tx *metaChange) swap(id penstock.TableID) error {
 }
 
 // applyTable applies the net effect of a batch on one table.
-func (d *Destination) applyTable(ctx context.Context, tb *penstock.TableBatch) (bad int64, err error) {
+func (d *Destination) applyTable(ctx context.Context, tb *penstock.TableBatch, bad *penstock.BadValues) error {
 	e := d.entries[tb.Table.ID]
 	if e == nil || e.current() == nil {
-		return 0, penstock.Errorf(penstock.KindNotFound, "apply to %s of database %q: no such table", tb.Table, d.db.name)
+		return penstock.Errorf(penstock.KindNotFound, "apply to %s of database %q: no such table", tb.Table, d.db.name)
 	}
 	v := e.current()
 	if !v.Shape.SameShape(tb.Table) {
-		return 0, penstock.Errorf(penstock.KindInternal, "apply to %s of database %q: its shape is another", tb.Table, d.db.name)
+		return penstock.Errorf(penstock.KindInternal, "apply to %s of database %q: its shape is another", tb.Table, d.db.name)
 	}
 	if tb.Truncate {
 		// DELETE and TRUNCATE are one thing to the engine.
 		if err := d.writer.exec(ctx, "DELETE FROM "+d.table(v)); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	// What patches build on is fetched before it is removed.
 	whole, patches := splitPatches(tb)
 	if len(patches) > 0 {
-		if bad, err = d.fetchPatches(ctx, v, tb, patches); err != nil {
-			return bad, err
+		if err := d.fetchPatches(ctx, v, tb, patches, bad); err != nil {
+			return err
 		}
 	}
 	if len(tb.Remove) > 0 {
+		remove := d.removeKeys
 		if v.Shape.Identity == penstock.IdentityFull {
-			err = d.removeRows(ctx, v, tb)
-		} else {
-			err = d.removeKeys(ctx, v, tb)
+			remove = d.removeRows
 		}
-		if err != nil {
-			return bad, err
+		if err := remove(ctx, v, tb); err != nil {
+			return err
 		}
 	}
 	if len(patches) > 0 {
 		if err := d.putPatches(ctx, v); err != nil {
-			return bad, err
+			return err
 		}
 	}
 	if len(whole) > 0 {
-		more, err := d.put(ctx, d.writer, v, columnsOf(tb.Rows, whole), len(whole))
-		bad += more
-		if err != nil {
-			return bad, err
-		}
+		return d.put(ctx, d.writer, v, versionColumns(v, tb.Rows, whole), len(whole), bad)
 	}
-	return bad, nil
+	return nil
 }
 
 // removeKeys deletes the rows named by the keys in tb.Remove: the keys are
@@ -246,7 +243,7 @@ func (d *Destination) feed(ctx context.Context, sql, table string, names []strin
 		if duck.AppenderCreateQuery(c.raw, sql, logical, table, names, &app) != duck.StateSuccess {
 			return appenderError(app)
 		}
-		if _, err := writeRows(app, columns, n); err != nil {
+		if err := writeRows(app, columns, n, new(penstock.BadValues)); err != nil {
 			return err
 		}
 		if duck.AppenderClose(app) != duck.StateSuccess {

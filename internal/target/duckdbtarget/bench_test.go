@@ -83,7 +83,7 @@ func BenchmarkAppend(b *testing.B) {
 			cpu := cpuSeconds()
 			b.ResetTimer()
 			for b.Loop() {
-				if err := d.Append(b.Context(), shape.ID, rows, 0); err != nil {
+				if err := d.Append(b.Context(), shape.ID, rows, nil); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -116,7 +116,7 @@ func BenchmarkApply(b *testing.B) {
 					for i := range 100_000 {
 						benchRow(rows, int64(from+i), r)
 					}
-					if err := d.Append(ctx, shape.ID, rows, 0); err != nil {
+					if err := d.Append(ctx, shape.ID, rows, nil); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -40,7 +40,7 @@ func TestCancelledApply(t *testing.T) {
 		appendRow(rows, id, 0, true)
 		model[id] = 0
 	}
-	for _, err := range []error{d.Ensure(ctx, shape), d.Append(ctx, "1", rows, 0), d.Loaded(ctx, "1", "s"), d.Apply(ctx, "", &penstock.Batch{Next: "0", Swap: []penstock.TableID{"1"}})} {
+	for _, err := range []error{d.Ensure(ctx, shape), d.Append(ctx, "1", rows, nil), d.Loaded(ctx, "1", "s"), d.Apply(ctx, "", &penstock.Batch{Next: "0", Swap: []penstock.TableID{"1"}})} {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -70,7 +70,7 @@ func (tx *metaChange) setStates(states []penstock.TableStatus) {
 			tx.entries[s.Table.ID] = e
 		}
 		e.setState(s.State, s.Reason)
-		e.Bad += s.BadValues
+		e.Bad.Add(s.BadValues)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 type source struct {
 	vector *penstock.Vector
 	rows   []int32
+	column penstock.ColumnID // that values which the engine cannot hold count for
 	// mask makes a BOOLEAN column that is true where the value is unchanged.
 	mask bool
 }
@@ -25,9 +26,9 @@ type source struct {
 var chunkRows = int(duck.VectorSize())
 
 // writeRows appends n rows to an appender, column by column through chunks of
-// the engine, and returns how many values it cannot hold and became NULL. The
-// caller holds the connection.
-func writeRows(app duck.Appender, columns []source, n int) (bad int64, err error) {
+// the engine, and counts in bad the values that it cannot hold and that became
+// NULL. The caller holds the connection.
+func writeRows(app duck.Appender, columns []source, n int, bad *penstock.BadValues) error {
 	types := make([]duck.LogicalType, len(columns))
 	for i := range types {
 		types[i] = duck.AppenderColumnType(app, duck.IdxT(i))
@@ -64,14 +65,14 @@ func writeRows(app duck.Appender, columns []source, n int) (bad int64, err error
 			} else {
 				w.write()
 			}
-			bad += w.bad
+			bad.Count(c.column, w.bad)
 		}
 		duck.DataChunkSetSize(chunk, duck.IdxT(count))
 		if duck.AppendDataChunk(app, chunk) != duck.StateSuccess {
-			return bad, appenderError(app)
+			return appenderError(app)
 		}
 	}
-	return bad, nil
+	return nil
 }
 
 func appenderError(app duck.Appender) error {

@@ -35,7 +35,10 @@ type Destination struct {
 }
 
 // load counts what a load has appended; it is written down with Loaded.
-type load struct{ bad, rows int64 }
+type load struct {
+	bad  penstock.BadValues
+	rows int64
+}
 
 // recover reads what the database remembers, takes it over if it belongs to
 // nobody, and undoes unfinished loads.
@@ -135,12 +138,12 @@ func (d *Destination) State(ctx context.Context) (penstock.DestinationState, err
 	st := penstock.DestinationState{Applied: d.applied}
 	for id, e := range d.entries {
 		s := penstock.TableStatus{Table: e.Known.Table, State: e.State, Reason: e.Reason, Changed: e.Changed,
-			Readable: e.Readable != nil, Rows: -1, Bytes: -1, Join: e.Join, BadValues: e.Bad}
+			Readable: e.Readable != nil, Rows: -1, Bytes: -1, Join: e.Join, BadValues: e.Bad.Clone()}
 		if v := e.current(); v != nil {
 			s.Table = v.Shape.Table
 		}
 		if l := d.loading[id]; l != nil {
-			s.BadValues += l.bad
+			s.BadValues.Add(l.bad)
 		}
 		if v := e.Readable; v != nil {
 			if n, ok := rows[[2]string{v.Schema, v.Table}]; ok {

@@ -82,7 +82,7 @@ func TestOutsideTheEngine(t *testing.T) {
 		}
 	}
 	ctx := t.Context()
-	for _, err := range []error{d.Ensure(ctx, shape), d.Append(ctx, "2", rows, 1), d.Loaded(ctx, "2", "s"),
+	for _, err := range []error{d.Ensure(ctx, shape), d.Append(ctx, "2", rows, penstock.BadValues{2: 1}), d.Loaded(ctx, "2", "s"),
 		d.Apply(ctx, "p", &penstock.Batch{Next: "q", Swap: []penstock.TableID{"2"}})} {
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +106,7 @@ func TestOutsideTheEngine(t *testing.T) {
 		}
 		for _, s := range st.Tables {
 			if s.Table.ID == "2" {
-				return s.BadValues
+				return s.BadValues.Total()
 			}
 		}
 		return -1
@@ -168,7 +168,7 @@ func TestSwapUnderReaders(t *testing.T) {
 	pos := penstock.Position("p")
 	for n := range int64(30) {
 		next := pos + "+"
-		for _, err := range []error{d.Ensure(t.Context(), &shape), d.Append(t.Context(), "1", version(n), 0), d.Loaded(t.Context(), "1", "s"),
+		for _, err := range []error{d.Ensure(t.Context(), &shape), d.Append(t.Context(), "1", version(n), nil), d.Loaded(t.Context(), "1", "s"),
 			d.Apply(t.Context(), pos, &penstock.Batch{Next: next, Swap: []penstock.TableID{"1"}})} {
 			if err != nil {
 				t.Fatal(err)
@@ -494,7 +494,7 @@ func TestCanceled(t *testing.T) {
 // TestStoredForm keeps the form on disk readable.
 func TestStoredForm(t *testing.T) {
 	t.Parallel()
-	const text = `{"state":"Synced","changed":"2026-01-02T03:04:05Z","bad_values":3,"join":"s",` +
+	const text = `{"state":"Synced","changed":"2026-01-02T03:04:05Z","bad_columns":{"1":3},"join":"s",` +
 		`"known":{"id":"1","schema":"public","name":"t","identity":"key","key":[1],"columns":[` +
 		`{"id":1,"name":"a","type":"decimal(10,2)","source_type":"numeric(10,2)"},{"id":3,"name":"b","type":"timestamptz","not_null":true}]},` +
 		`"readable":{"shape":{"id":"1","schema":"public","name":"t","identity":"full","columns":[{"id":1,"name":"a","type":"json"}]},` +
@@ -505,6 +505,10 @@ func TestStoredForm(t *testing.T) {
 	}
 	if got := e.encode(); got != text {
 		t.Errorf("written as\n%s\nwant\n%s", got, text)
+	}
+	old, err := decodeEntry(strings.Replace(text, `"bad_columns":{"1":3}`, `"bad_values":3`, 1))
+	if err != nil || old.Bad.Total() != 3 {
+		t.Errorf("what an earlier version counted is read as %v, %v", old, err)
 	}
 	if c := e.Known.Columns[0]; c.Type != (penstock.Type{Kind: penstock.TypeDecimal, Precision: 10, Scale: 2}) || e.Known.Identity != penstock.IdentityKey || e.Readable.Table != "t~1" {
 		t.Errorf("read as %+v", e)

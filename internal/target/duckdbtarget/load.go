@@ -33,7 +33,7 @@ func (d *Destination) Ensure(ctx context.Context, t *penstock.Table) error {
 		Table:   fmt.Sprintf("%s%x_%d", hiddenPrefix, string(t.ID), e.Loads),
 		Columns: storedColumns(t),
 	}
-	e.Join, e.Bad = "", 0
+	e.Join, e.Bad = "", nil
 	e.setState(penstock.TableResyncInitiated, "")
 	tx.tables = append(tx.tables, "CREATE SCHEMA IF NOT EXISTS "+ident(d.db.alias)+"."+ident(e.Hidden.Schema), d.createTable(e.Hidden))
 	if err := d.apart(ctx, tx); err != nil {
@@ -120,7 +120,7 @@ func storedColumns(t *penstock.Table) []string {
 }
 
 // Append implements penstock.Destination.
-func (d *Destination) Append(ctx context.Context, id penstock.TableID, rows *penstock.Rows, bad int64) error {
+func (d *Destination) Append(ctx context.Context, id penstock.TableID, rows *penstock.Rows, bad penstock.BadValues) error {
 	d.mu.Lock()
 	e, l := d.entries[id], d.loading[id]
 	closed := d.closed
@@ -131,30 +131,30 @@ func (d *Destination) Append(ctx context.Context, id penstock.TableID, rows *pen
 	case e == nil || e.Hidden == nil || l == nil:
 		return penstock.Errorf(penstock.KindNotFound, "append to table %s of database %q: it is not being loaded", id, d.db.name)
 	}
-	more, err := d.append(ctx, e.Hidden, rows)
-	if err != nil {
+	bad = bad.Clone()
+	if err := d.append(ctx, e.Hidden, rows, &bad); err != nil {
 		return d.fault(err, "append to %s of database %q", &e.Hidden.Shape.Table, d.db.name)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	l.bad += bad + more
+	l.bad.Add(bad)
 	l.rows += int64(rows.Len())
 	return nil
 }
 
-func (d *Destination) append(ctx context.Context, v *version, rows *penstock.Rows) (bad int64, err error) {
+func (d *Destination) append(ctx context.Context, v *version, rows *penstock.Rows, bad *penstock.BadValues) error {
 	if len(rows.Vectors) != len(v.Columns) {
-		return 0, penstock.Errorf(penstock.KindInternal, "rows of %d columns for a table of %d", len(rows.Vectors), len(v.Columns))
+		return penstock.Errorf(penstock.KindInternal, "rows of %d columns for a table of %d", len(rows.Vectors), len(v.Columns))
 	}
 	c, err := d.connection()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer d.release(c)
 	if err := c.exec(ctx, "BEGIN"); err != nil {
-		return 0, err
+		return err
 	}
-	if bad, err = d.put(ctx, c, v, columnsOf(rows, nil), rows.Len()); err == nil {
+	if err = d.put(ctx, c, v, versionColumns(v, rows, nil), rows.Len(), bad); err == nil {
 		err = failpoint.Here(failpoint.TargetBeforeAppend)
 	}
 	if err == nil {
@@ -162,10 +162,20 @@ func (d *Destination) append(ctx context.Context, v *version, rows *penstock.Row
 	}
 	if err != nil {
 		c.rollback()
-		return bad, err
+		return err
 	}
 	_ = failpoint.Here(failpoint.TargetAfterAppend)
-	return bad, nil
+	return nil
+}
+
+// versionColumns returns the sources of all columns of a version, of those
+// rows that are given, or of all.
+func versionColumns(v *version, rows *penstock.Rows, these []int32) []source {
+	columns := columnsOf(rows, these)
+	for i := range columns {
+		columns[i].column = v.Shape.Columns[i].ID
+	}
+	return columns
 }
 
 // columnsOf returns the sources of all columns of rows, of those rows that are
@@ -179,12 +189,10 @@ func columnsOf(rows *penstock.Rows, these []int32) []source {
 }
 
 // put appends n rows to a version, inside a transaction on c.
-func (d *Destination) put(ctx context.Context, c *conn, v *version, columns []source, n int) (bad int64, err error) {
-	err = c.do(ctx, func() error {
-		bad, err = appendRows(c, d.db.alias, v.Schema, v.Table, columns, n)
-		return err
+func (d *Destination) put(ctx context.Context, c *conn, v *version, columns []source, n int, bad *penstock.BadValues) error {
+	return c.do(ctx, func() error {
+		return appendRows(c, d.db.alias, v.Schema, v.Table, columns, n, bad)
 	})
-	return bad, err
 }
 
 // Loaded implements penstock.Destination.
@@ -205,7 +213,7 @@ func (d *Destination) Loaded(ctx context.Context, id penstock.TableID, s penstoc
 		return penstock.Errorf(penstock.KindInvalid, "finish the load of table %s of database %q: no snapshot given", id, d.db.name)
 	}
 	e.Join = s
-	e.Bad += l.bad
+	e.Bad.Add(l.bad)
 	tx.released = append(tx.released, id)
 	return d.fault(d.apart(ctx, tx), "finish the load of table %s of database %q", id, d.db.name)
 }

@@ -83,7 +83,8 @@ type entry struct {
 	State   penstock.TableState `json:"state"`
 	Reason  string              `json:"reason,omitempty"`
 	Changed time.Time           `json:"changed"`
-	Bad     int64               `json:"bad_values,omitempty"`
+	Bad     penstock.BadValues  `json:"bad_columns,omitempty"`
+	BadOnce int64               `json:"bad_values,omitempty"` // as counted by a version that did not tell columns apart
 	Join    penstock.Snapshot   `json:"join,omitempty"`
 
 	Known    storedShape `json:"known"` // the shape as last told
@@ -118,6 +119,7 @@ func (e *entry) setState(s penstock.TableState, reason string) {
 // clone returns a copy to be changed; versions are never changed in place.
 func (e *entry) clone() *entry {
 	c := *e
+	c.Bad = e.Bad.Clone()
 	return &c
 }
 
@@ -134,6 +136,8 @@ func decodeEntry(text string) (*entry, error) {
 	if err := json.Unmarshal([]byte(text), e); err != nil {
 		return nil, penstock.Errorf(penstock.KindInternal, "read a table's metadata: %w", err)
 	}
+	e.Bad.Count(0, e.BadOnce) // no column has that number
+	e.BadOnce = 0
 	return e, nil
 }
 

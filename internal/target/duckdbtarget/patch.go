@@ -31,9 +31,9 @@ func splitPatches(tb *penstock.TableBatch) (whole []int32, patches []int) {
 // fetchPatches fills in the unchanged values of patches from the stored rows
 // that they build on, and leaves the rows in patchTable. The engine does it,
 // so that values of any size pass through its memory limit, not ours.
-func (d *Destination) fetchPatches(ctx context.Context, v *version, tb *penstock.TableBatch, patches []int) (bad int64, err error) {
+func (d *Destination) fetchPatches(ctx context.Context, v *version, tb *penstock.TableBatch, patches []int, bad *penstock.BadValues) error {
 	if v.Shape.Identity != penstock.IdentityKey {
-		return 0, penstock.Errorf(penstock.KindInternal, "unchanged values in a table without a key")
+		return penstock.Errorf(penstock.KindInternal, "unchanged values in a table without a key")
 	}
 	put, base := make([]int32, len(patches)), make([]int32, len(patches))
 	for i, p := range patches {
@@ -53,7 +53,7 @@ func (d *Destination) fetchPatches(ctx context.Context, v *version, tb *penstock
 	for c, col := range v.Shape.Columns {
 		vec := &tb.Rows.Vectors[c]
 		value := fmt.Sprintf("c%d", c)
-		stage(value, col.Type, source{vector: vec, rows: put})
+		stage(value, col.Type, source{vector: vec, rows: put, column: col.ID})
 		if vec.Unchanged() > 0 {
 			mask := fmt.Sprintf("m%d", c)
 			stage(mask, penstock.Type{Kind: penstock.TypeBool}, source{vector: vec, rows: put, mask: true})
@@ -70,27 +70,27 @@ func (d *Destination) fetchPatches(ctx context.Context, v *version, tb *penstock
 
 	const staged = "_penstock_stage"
 	if err := d.writer.exec(ctx, "CREATE OR REPLACE TEMP TABLE "+staged+" ("+strings.Join(declared, ", ")+")"); err != nil {
-		return 0, err
+		return err
 	}
-	if bad, err = d.stage(ctx, staged, columns, len(patches)); err != nil {
-		return bad, err
+	if err := d.stage(ctx, staged, columns, len(patches), bad); err != nil {
+		return err
 	}
 	if err := d.writer.execAll(ctx,
 		"CREATE OR REPLACE TEMP TABLE _penstock_patch AS SELECT "+strings.Join(selected, ", ")+
 			" FROM temp.main."+staged+" AS s JOIN "+d.table(v)+" AS t ON "+strings.Join(where, " AND "),
 		"DROP TABLE temp.main."+staged,
 	); err != nil {
-		return bad, err
+		return err
 	}
 	n, err := d.writer.texts(ctx, "SELECT count(*)::VARCHAR FROM "+patchTable)
 	if err != nil {
-		return bad, err
+		return err
 	}
 	if n[0][0] != fmt.Sprint(len(patches)) {
-		return bad, penstock.Errorf(penstock.KindStale, "apply to %s of database %q: of the %d rows that updates build on %s are there",
+		return penstock.Errorf(penstock.KindStale, "apply to %s of database %q: of the %d rows that updates build on %s are there",
 			tb.Table, d.db.name, len(patches), n[0][0])
 	}
-	return bad, nil
+	return nil
 }
 
 // putPatches adds the rows that fetchPatches left.
@@ -101,10 +101,8 @@ func (d *Destination) putPatches(ctx context.Context, v *version) error {
 }
 
 // stage appends rows to a temporary table of the writer.
-func (d *Destination) stage(ctx context.Context, table string, columns []source, n int) (bad int64, err error) {
-	err = d.writer.do(ctx, func() error {
-		bad, err = appendRows(d.writer, "temp", "main", table, columns, n)
-		return err
+func (d *Destination) stage(ctx context.Context, table string, columns []source, n int, bad *penstock.BadValues) error {
+	return d.writer.do(ctx, func() error {
+		return appendRows(d.writer, "temp", "main", table, columns, n, bad)
 	})
-	return bad, err
 }

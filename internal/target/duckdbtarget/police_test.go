@@ -28,7 +28,7 @@ func clientWarehouse(t testing.TB) (*Warehouse, *Destination) {
 		rows.Vectors[1].AppendString(s)
 	}
 	for _, err := range []error{
-		d.Ensure(t.Context(), shape), d.Append(t.Context(), "1", rows, 0), d.Loaded(t.Context(), "1", "s"),
+		d.Ensure(t.Context(), shape), d.Append(t.Context(), "1", rows, nil), d.Loaded(t.Context(), "1", "s"),
 		d.Apply(t.Context(), "", &penstock.Batch{Next: "p", Swap: []penstock.TableID{"1"}}),
 	} {
 		if err != nil {

@@ -28,7 +28,7 @@ func (d *Destination) removeRows(ctx context.Context, v *version, tb *penstock.T
 	if err := d.writer.exec(ctx, "CREATE OR REPLACE TEMP TABLE "+staged+" ("+strings.Join(declared, ", ")+")"); err != nil {
 		return err
 	}
-	if _, err := d.stage(ctx, staged, columnsOf(tb.Rows, tb.Remove), len(tb.Remove)); err != nil {
+	if err := d.stage(ctx, staged, columnsOf(tb.Rows, tb.Remove), len(tb.Remove), new(penstock.BadValues)); err != nil {
 		return err
 	}
 	values := make([]string, len(v.Columns))

@@ -227,8 +227,7 @@ func (s *Session) Materialize(ctx context.Context, name string, columns []pensto
 			return err
 		}
 		return s.do(ctx, func() error {
-			_, err := appendRows(s.conn, "temp", "main", name, columnsOf(rows, nil), rows.Len())
-			return err
+			return appendRows(s.conn, "temp", "main", name, columnsOf(rows, nil), rows.Len(), new(penstock.BadValues))
 		})
 	})
 }
@@ -294,17 +293,17 @@ func (s *Session) Close() error {
 }
 
 // appendRows appends n rows to a table; the caller holds c.
-func appendRows(c *conn, catalog, schema, table string, columns []source, n int) (bad int64, err error) {
+func appendRows(c *conn, catalog, schema, table string, columns []source, n int, bad *penstock.BadValues) error {
 	var app duck.Appender
 	defer duck.AppenderDestroy(&app)
 	if duck.AppenderCreateExt(c.raw, catalog, schema, table, &app) != duck.StateSuccess {
-		return 0, appenderError(app)
+		return appenderError(app)
 	}
-	if bad, err = writeRows(app, columns, n); err != nil {
-		return bad, err
+	if err := writeRows(app, columns, n, bad); err != nil {
+		return err
 	}
 	if duck.AppenderClose(app) != duck.StateSuccess {
-		return bad, appenderError(app)
+		return appenderError(app)
 	}
-	return bad, nil
+	return nil
 }

@@ -43,7 +43,7 @@ func (d *Destination) Apply(ctx context.Context, prev penstock.Position, b *pens
 			d.db.swap(id)
 		}
 		for i := range p.Tables {
-			d.db.tables[p.Tables[i].Table.ID].status.BadValues += p.Tables[i].BadValues
+			d.db.tables[p.Tables[i].Table.ID].status.BadValues.Add(p.Tables[i].BadValues)
 		}
 		d.db.setStates(p.States)
 	}

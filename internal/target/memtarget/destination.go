@@ -112,13 +112,13 @@ func (d *Destination) Ensure(ctx context.Context, shape *penstock.Table) error {
 		d.db.tables[shape.ID] = t
 	}
 	t.known, t.hidden = *shape, newVersion(shape)
-	t.status.Join, t.status.BadValues = "", 0
+	t.status.Join, t.status.BadValues = "", nil
 	t.setState(penstock.TableResyncInitiated, "")
 	return nil
 }
 
 // Append implements penstock.Destination.
-func (d *Destination) Append(ctx context.Context, id penstock.TableID, rows *penstock.Rows, bad int64) error {
+func (d *Destination) Append(ctx context.Context, id penstock.TableID, rows *penstock.Rows, bad penstock.BadValues) error {
 	defer d.target.mu.Unlock()
 	if err := d.begin(ctx, "Append"); err != nil {
 		return err
@@ -130,7 +130,7 @@ func (d *Destination) Append(ctx context.Context, id penstock.TableID, rows *pen
 	for i := range rows.Len() {
 		t.hidden.add(rowOf(rows, i))
 	}
-	t.status.BadValues += bad
+	t.status.BadValues.Add(bad)
 	return nil
 }
 
@@ -169,7 +169,7 @@ func (db *database) setStates(states []penstock.TableStatus) {
 			db.tables[s.Table.ID] = t
 		}
 		t.setState(s.State, s.Reason)
-		t.status.BadValues += s.BadValues
+		t.status.BadValues.Add(s.BadValues)
 	}
 }
 

@@ -160,7 +160,7 @@ func (e *env) load(d penstock.Destination, shape *penstock.Table, rows *penstock
 	e.Helper()
 	e.ok(d.Ensure(e.Context(), shape))
 	if rows != nil && rows.Len() > 0 {
-		e.ok(d.Append(e.Context(), shape.ID, rows, 0))
+		e.ok(d.Append(e.Context(), shape.ID, rows, nil))
 	}
 	e.ok(d.Loaded(e.Context(), shape.ID, "snap"))
 	pos := e.state(d).Applied

@@ -212,7 +212,7 @@ func testAllTypes(e *env) {
 	e.wantRows("shop", shape, rows)
 	e.s.Restart(e.T)
 	e.wantRows("shop", shape, rows)
-	if bad := e.status(e.open(), shape.ID).BadValues; bad != 0 {
+	if bad := e.status(e.open(), shape.ID).BadValues.Total(); bad != 0 {
 		e.Fatalf("%d bad values, want none", bad)
 	}
 }

@@ -1,0 +1,50 @@
+package penstock
+
+import (
+	"maps"
+	"slices"
+)
+
+// BadValues counts, by column, values that cannot be represented and are null
+// in Rows, or in the warehouse, for that reason (promise 5). nil counts none.
+type BadValues map[ColumnID]int64
+
+// Count adds n values of a column.
+func (b *BadValues) Count(column ColumnID, n int64) {
+	if n == 0 {
+		return
+	}
+	if *b == nil {
+		*b = BadValues{}
+	}
+	(*b)[column] += n
+}
+
+// Add adds what others count.
+func (b *BadValues) Add(others BadValues) {
+	for column, n := range others {
+		b.Count(column, n)
+	}
+}
+
+// Total returns the number of values in all columns.
+func (b BadValues) Total() (n int64) {
+	for _, x := range b {
+		n += x
+	}
+	return n
+}
+
+// Clone returns a copy that shares nothing with b.
+func (b BadValues) Clone() BadValues { return maps.Clone(b) }
+
+// Names returns the names of the columns, in the order of the table. A column
+// that the table has no more is left out.
+func (b BadValues) Names(t *Table) (names []string) {
+	for _, c := range t.Columns {
+		if b[c.ID] > 0 {
+			names = append(names, c.Name)
+		}
+	}
+	return slices.Clip(names)
+}
