@@ -65,10 +65,34 @@ type Integration struct {
 // DestinationDatabase is where one stream of an integration replicates to:
 // what CREATE DATABASE … FROM INTEGRATION makes in a target.
 type DestinationDatabase struct {
-	Name           string // its name in the warehouse
+	Name           string // its name in the warehouse; "" once it has been dropped
 	SourceDatabase string // the source database; "" where a stream covers the whole server
 	CreatedAt      time.Time
+	State          DatabaseState
+	Options        DatabaseOptions
 }
+
+// DatabaseState says how far the making or dropping of a destination database
+// has come. It is stored before each step, so that a crash leaves none half
+// done.
+type DatabaseState string
+
+// The database states. They follow each other in this order, and from
+// DatabaseDropped and DatabasePending back to DatabaseConnected.
+const (
+	// DatabaseConnected: a stream replicates into it. It is there, or will be
+	// as soon as the stream opens it.
+	DatabaseConnected DatabaseState = ""
+	// DatabaseDropping: a user drops it; the stream ends, and it is removed
+	// from the target.
+	DatabaseDropping DatabaseState = "dropping"
+	// DatabaseDropped: it is gone, and what its stream has at the source is
+	// to be removed.
+	DatabaseDropped DatabaseState = "dropped"
+	// DatabasePending: nothing is left of it. The source database waits for
+	// somebody to connect it again.
+	DatabasePending DatabaseState = "pending"
+)
 
 // EventKind says what an Event reports; values are those of Amazon Redshift's
 // zero-ETL event catalogue ("REDSHIFT-INTEGRATION-EVENT-0000" …) where it has

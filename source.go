@@ -33,6 +33,10 @@ type Source interface {
 	// server, in all databases. It may be repeated; nothing left is no error.
 	Forget(ctx context.Context, id IntegrationID) error
 
+	// ForgetStream is Forget for what the captures of one source database, one
+	// of Databases, put on the server. The integration's others go on.
+	ForgetStream(ctx context.Context, id IntegrationID, database string) error
+
 	// Close releases what the source holds. Captures are closed by their users.
 	Close() error
 }

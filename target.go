@@ -29,6 +29,11 @@ type Target interface {
 	// to: readable as it is. It may be repeated, and one that does not exist
 	// is no error; one that is open for writing is refused with KindConflict.
 	Detach(ctx context.Context, name string) error
+	// Drop removes a destination database with everything in it, attached to an
+	// integration or not. It may be repeated, and one that does not exist is no
+	// error; one that is open for writing is refused with KindConflict. Whoever
+	// reads it in a transaction that is open goes on doing so.
+	Drop(ctx context.Context, name string) error
 	// List returns the destination databases that exist.
 	List(ctx context.Context) ([]DatabaseSpec, error)
 	Close() error

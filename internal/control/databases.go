@@ -10,9 +10,6 @@ import (
 	"penstock"
 )
 
-// reservedDatabases are names that every warehouse has for itself.
-var reservedDatabases = []string{"dev", "system", "temp", "main", "memory"}
-
 // assign makes sure that each source database that the filter names has a
 // destination database in in.Databases, and returns the integration with
 // them stored. Databases once assigned stay.
@@ -110,7 +107,7 @@ func boolCompare(a, b bool) int {
 
 func (n *databaseNames) free(name string) bool {
 	folded := fold(name)
-	return !n.taken[folded] && !slices.Contains(reservedDatabases, folded) &&
+	return !n.taken[folded] && !penstock.ReservedDatabase(name) &&
 		!slices.ContainsFunc(n.existing, func(d penstock.DatabaseSpec) bool { return fold(d.Name) == folded })
 }
 

@@ -28,6 +28,9 @@ const (
 	TargetAfterStates  Point = "target.after-states"
 	TargetBeforeForget Point = "target.before-forget"
 	TargetAfterForget  Point = "target.after-forget"
+	// A destination database being dropped: its file renamed, and removed.
+	TargetBeforeRemove Point = "target.before-remove"
+	TargetAfterRemove  Point = "target.after-remove"
 
 	// What the source is told and made to keep.
 	PipelineBeforeAck    Point = "pipeline.before-ack"    // applied, and the source does not know
@@ -47,6 +50,9 @@ const (
 	ControlOrphanKept  Point = "control.orphan-kept"
 	ControlRecordGone  Point = "control.record-gone"
 	ControlOrphanClean Point = "control.orphan-clean"
+	// The steps of dropping a destination database.
+	ControlFileDropped   Point = "control.file-dropped"   // gone from the target, not yet from the records
+	ControlStreamCleaned Point = "control.stream-cleaned" // gone from the source, not yet from the records
 )
 
 // All returns every point.
@@ -54,9 +60,10 @@ func All() []Point {
 	return []Point{
 		TargetBeforeCommit, TargetAfterCommit, TargetBeforePartial, TargetAfterPartial, TargetBeforeSwap, TargetAfterSwap,
 		TargetBeforeDrop, TargetAfterDrop, TargetBeforeEnsure, TargetAfterEnsure, TargetBeforeAppend, TargetAfterAppend,
-		TargetBeforeLoaded, TargetAfterLoaded, TargetBeforeStates, TargetAfterStates, TargetBeforeForget, TargetAfterForget,
+		TargetBeforeLoaded, TargetAfterLoaded, TargetBeforeStates, TargetAfterStates, TargetBeforeForget, TargetAfterForget, TargetBeforeRemove, TargetAfterRemove,
 		PipelineBeforeAck, PipelineAfterAck, PipelineUnstored, SourceBeforeSlot, SourceBeforePublish, SourceAfterPublish,
 		SourceSlotsDropped, SourceAfterForgotten, StoreBeforeWrite, StoreAfterWrite,
 		ControlCleaned, ControlDetached, ControlOrphanKept, ControlRecordGone, ControlOrphanClean,
+		ControlFileDropped, ControlStreamCleaned,
 	}
 }

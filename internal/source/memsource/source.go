@@ -119,14 +119,31 @@ func (s *Source) Forget(ctx context.Context, id penstock.IntegrationID) error {
 		return err
 	}
 	for _, db := range s.databases {
-		if sl := db.slots[id]; sl != nil {
-			sl.gone = true
-		}
-		delete(db.slots, id)
-		delete(db.published, id)
-		db.move()
+		db.forget(id)
 	}
 	return nil
+}
+
+// ForgetStream implements penstock.Source.
+func (s *Source) ForgetStream(ctx context.Context, id penstock.IntegrationID, database string) error {
+	defer s.mu.Unlock()
+	if err := s.begin(ctx, "ForgetStream"); err != nil {
+		return err
+	}
+	if db := s.databases[database]; db != nil {
+		db.forget(id)
+	}
+	return nil
+}
+
+// forget removes what captures of an integration have put into the database.
+func (db *Database) forget(id penstock.IntegrationID) {
+	if sl := db.slots[id]; sl != nil {
+		sl.gone = true
+	}
+	delete(db.slots, id)
+	delete(db.published, id)
+	db.move()
 }
 
 // Left lists what captures of an integration have put on the server.

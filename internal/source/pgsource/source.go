@@ -104,6 +104,11 @@ func (s *Source) Forget(ctx context.Context, id penstock.IntegrationID) error {
 	return errors.Join(errs...)
 }
 
+// ForgetStream implements penstock.Source.
+func (s *Source) ForgetStream(ctx context.Context, id penstock.IntegrationID, database string) error {
+	return s.forgetDatabase(ctx, database, id)
+}
+
 // closedToAll reports whether a database has been dropped meanwhile, or is
 // about to be: what is gone took ours along.
 func closedToAll(ctx context.Context, conn *pgx.Conn, database string) bool {

@@ -125,3 +125,32 @@ func testForget(e *env) {
 	e.wantKind(err, penstock.KindPositionLost)
 	e.insert(marks, 1000, 1010) // the application goes on
 }
+
+// testForgetStream: what one integration has in one database goes, and nothing
+// of others.
+func testForgetStream(e *env) {
+	source := e.s.Source()
+	e.ok(source.ForgetStream(e.ctx, e.id, e.s.Database())) // nothing there
+	other := newID()
+	defer source.Forget(e.ctx, other)
+	kept, err := e.capture(other, e.everything()).Prepare(e.ctx, "")
+	e.ok(err)
+	r := e.reader()
+	r.open()
+	r.catchUp()
+	e.ok(r.stream.Close())
+	e.ok(r.capture.Close())
+	e.ok(source.ForgetStream(e.ctx, e.id, "no such database"))
+	if left := e.s.Left(e.T, e.id); len(left) == 0 {
+		e.Error("what the stream has in one database went with another")
+	}
+	e.ok(source.ForgetStream(e.ctx, e.id, e.s.Database()))
+	e.ok(source.ForgetStream(e.ctx, e.id, e.s.Database()))
+	if left := e.s.Left(e.T, e.id); len(left) > 0 {
+		e.Fatalf("left at the source: %q", left)
+	}
+	_, err = e.capture(e.id, e.everything()).Prepare(e.ctx, r.position)
+	e.wantKind(err, penstock.KindPositionLost)
+	_, err = e.capture(other, e.everything()).Prepare(e.ctx, kept)
+	e.ok(err)
+}

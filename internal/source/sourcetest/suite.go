@@ -105,6 +105,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"ForeignPosition", testForeignPosition},
 		{"PositionLost", testPositionLost},
 		{"Forget", testForget},
+		{"ForgetStream", testForgetStream},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -42,9 +42,19 @@ type problemDocument struct {
 }
 
 type databaseDocument struct {
-	Name           string    `json:"name"`
-	SourceDatabase string    `json:"source_database,omitempty"`
-	CreatedAt      time.Time `json:"created_at"`
+	Name           string                 `json:"name"`
+	SourceDatabase string                 `json:"source_database,omitempty"`
+	CreatedAt      time.Time              `json:"created_at"`
+	State          penstock.DatabaseState `json:"state,omitempty"`
+	Options        *optionsDocument       `json:"options,omitempty"` // nil: all by default
+}
+
+type optionsDocument struct {
+	AcceptInvChars  bool  `json:"acceptinvchars,omitempty"`
+	QueryAllStates  bool  `json:"query_all_states,omitempty"`
+	RefreshInterval int64 `json:"refresh_interval,omitempty"` // seconds
+	TruncateColumns bool  `json:"truncatecolumns,omitempty"`
+	AutoRemediation bool  `json:"auto_remediation,omitempty"`
 }
 
 type orphanDocument struct {
@@ -76,10 +86,7 @@ func encode(in penstock.Integration) (string, error) {
 			p.Since = p.Since.UTC()
 			return problemDocument(p)
 		}),
-		Databases: convert(in.Databases, func(d penstock.DestinationDatabase) databaseDocument {
-			d.CreatedAt = d.CreatedAt.UTC()
-			return databaseDocument(d)
-		}),
+		Databases: convert(in.Databases, encodeDatabase),
 	})
 	return string(text), err
 }
@@ -95,6 +102,28 @@ func decode(id penstock.IntegrationID, name string, created int64, document stri
 		KMSKeyID: d.KMSKeyID, EncryptionContext: d.EncryptionContext, WrappedKey: d.WrappedKey, Status: d.Status, StatusSince: d.StatusSince,
 		Tags:      convert(d.Tags, func(t tagDocument) penstock.Tag { return penstock.Tag(t) }),
 		Problems:  convert(d.Problems, func(p problemDocument) penstock.Problem { return penstock.Problem(p) }),
-		Databases: convert(d.Databases, func(d databaseDocument) penstock.DestinationDatabase { return penstock.DestinationDatabase(d) }),
+		Databases: convert(d.Databases, decodeDatabase),
 	}, nil
+}
+
+func encodeDatabase(d penstock.DestinationDatabase) databaseDocument {
+	doc := databaseDocument{Name: d.Name, SourceDatabase: d.SourceDatabase, CreatedAt: d.CreatedAt.UTC(), State: d.State}
+	if o := d.Options; o != (penstock.DatabaseOptions{}) {
+		doc.Options = &optionsDocument{
+			AcceptInvChars: o.AcceptInvChars, QueryAllStates: o.QueryAllStates, RefreshInterval: int64(o.RefreshInterval / time.Second),
+			TruncateColumns: o.TruncateColumns, AutoRemediation: o.AutoRemediation,
+		}
+	}
+	return doc
+}
+
+func decodeDatabase(doc databaseDocument) penstock.DestinationDatabase {
+	d := penstock.DestinationDatabase{Name: doc.Name, SourceDatabase: doc.SourceDatabase, CreatedAt: doc.CreatedAt, State: doc.State}
+	if o := doc.Options; o != nil {
+		d.Options = penstock.DatabaseOptions{
+			AcceptInvChars: o.AcceptInvChars, QueryAllStates: o.QueryAllStates, RefreshInterval: time.Duration(o.RefreshInterval) * time.Second,
+			TruncateColumns: o.TruncateColumns, AutoRemediation: o.AutoRemediation,
+		}
+	}
+	return d
 }

@@ -99,7 +99,12 @@ func TestDocumentsOfEarlierVersions(t *testing.T) {
 	want := storetest.Sample(1)
 	withoutKey := want
 	withoutKey.WrappedKey = nil
-	for file, want := range map[string]penstock.Integration{"integration-1.json": withoutKey, "integration-2.json": want} {
+	dropped := want
+	dropped.Databases = append(want.Databases[:1:1], penstock.DestinationDatabase{
+		Name: "crm", SourceDatabase: "crm", CreatedAt: want.Databases[0].CreatedAt, State: penstock.DatabaseDropping,
+		Options: penstock.DatabaseOptions{AcceptInvChars: true, QueryAllStates: true, RefreshInterval: time.Minute, TruncateColumns: true, AutoRemediation: true},
+	})
+	for file, want := range map[string]penstock.Integration{"integration-1.json": withoutKey, "integration-2.json": want, "integration-3.json": dropped} {
 		text, err := os.ReadFile(filepath.Join("testdata", file))
 		if err != nil {
 			t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"penstock"
 )
@@ -16,10 +17,6 @@ import (
 // BuiltIn is the name of the database that every warehouse has, which clients
 // may write to.
 const BuiltIn = "dev"
-
-// reserved are names that no destination database can have: that of the
-// built-in database, and those that mean something to the engine.
-var reserved = map[string]bool{BuiltIn: true, "system": true, "temp": true, "main": true, "memory": true}
 
 // database is a database of the warehouse: a file, and what is known of it.
 type database struct {
@@ -58,6 +55,11 @@ func (w *Warehouse) attachAll(ctx context.Context) error {
 	for _, e := range entries {
 		name, n, ok := parseFileName(e.Name())
 		switch {
+		case strings.HasSuffix(e.Name(), fileSuffix+droppedSuffix):
+			path := filepath.Join(w.cfg.Dir, strings.TrimSuffix(e.Name(), droppedSuffix))
+			if err := finishRemoving(path); err != nil {
+				w.log.Error("what is left of a dropped database cannot be removed", "file", e.Name(), "err", err)
+			}
 		case name == BuiltIn || isCompanion(e.Name()):
 		case !ok || !e.Type().IsRegular():
 			w.log.Warn("foreign file in the warehouse's folder", "dir", w.cfg.Dir, "file", e.Name())
@@ -158,7 +160,7 @@ func (w *Warehouse) Open(ctx context.Context, spec penstock.DatabaseSpec) (penst
 	if spec.Name == "" || spec.Integration == "" {
 		return nil, penstock.Errorf(penstock.KindInvalid, "open database %q: a name and an integration are needed", spec.Name)
 	}
-	if reserved[fold(spec.Name)] {
+	if penstock.ReservedDatabase(spec.Name) {
 		return nil, penstock.Errorf(penstock.KindConflict, "open database %q: the name is reserved", spec.Name)
 	}
 	w.mu.Lock()
@@ -225,7 +227,14 @@ func (w *Warehouse) create(ctx context.Context, c *conn, db *database, spec pens
 			return fault(err, db.path, "make database %q", db.name)
 		}
 	}
+	if err := finishRemoving(db.path); err != nil { // one of that name, dropped before
+		return fault(err, db.path, "make database %q", db.name)
+	}
 	if err := c.exec(ctx, "ATTACH "+literal(db.path)+" AS "+ident(db.alias)); err != nil {
+		if strings.Contains(err.Error(), "Unique file handle conflict") {
+			return &penstock.Error{Kind: penstock.KindConflict, Op: "make database " + db.name,
+				Message: "one of that name has been dropped, and a transaction that is open still reads it", Mend: "end that transaction"}
+		}
 		return fault(err, db.path, "make database %q", db.name)
 	}
 	err := initialize(ctx, c, db.alias, spec)

@@ -88,6 +88,17 @@ func (t *Target) Detach(_ context.Context, name string) error {
 	return nil
 }
 
+// Drop implements penstock.Target.
+func (t *Target) Drop(_ context.Context, name string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if db := t.databases[name]; db != nil && db.open != nil {
+		return penstock.Errorf(penstock.KindConflict, "drop database %q: it is still being written to", name)
+	}
+	delete(t.databases, name)
+	return nil
+}
+
 // List implements penstock.Target.
 func (t *Target) List(context.Context) ([]penstock.DatabaseSpec, error) {
 	t.mu.Lock()

@@ -93,6 +93,47 @@ func testAdopt(e *env) {
 	e.wantKind(err, penstock.KindConflict)
 }
 
+func testDropDatabase(e *env) {
+	target := e.s.Target()
+	e.ok(target.Drop(e.Context(), "shop")) // not there
+	d := e.open()
+	shape := orders()
+	e.load(d, shape, rowsOf(shape, []any{1, "one", 10}))
+	e.wantKind(target.Drop(e.Context(), "shop"), penstock.KindConflict)
+	e.openSpec(specOf("crm"))
+	e.ok(d.Close())
+	e.ok(target.Drop(e.Context(), "shop"))
+	e.ok(target.Drop(e.Context(), "shop"))
+
+	check := func() {
+		e.Helper()
+		e.wantUnreadable("shop", shape)
+		specs, err := e.s.Target().List(e.Context())
+		e.ok(err)
+		if len(specs) != 1 || specs[0] != specOf("crm") {
+			e.Fatalf("List returned %v, want %v", specs, specOf("crm"))
+		}
+	}
+	check()
+	e.s.Restart(e.T)
+	check()
+
+	// The name is free, for whomever, and nothing of before is left.
+	spec := specOf("shop")
+	spec.Integration, spec.SourceARN = another, spec.SourceARN+"2"
+	d = e.openSpec(spec)
+	e.applied(d, "")
+	if tables := e.state(d).Tables; len(tables) != 0 {
+		e.Fatalf("a new database has the tables %v", tables)
+	}
+	e.ok(d.Close())
+
+	// A detached one goes too.
+	e.ok(e.s.Target().Detach(e.Context(), "shop"))
+	e.ok(e.s.Target().Drop(e.Context(), "shop"))
+	check()
+}
+
 func testReopen(e *env) {
 	d := e.open()
 	shape := orders()

@@ -34,6 +34,7 @@ func Run(t *testing.T, empty func(t *testing.T) Subject) {
 		{"OpenTwice", testOpenTwice},
 		{"Detach", testDetach},
 		{"Adopt", testAdopt},
+		{"DropDatabase", testDropDatabase},
 		{"Fence", testFence},
 		{"EmptyBatch", testEmptyBatch},
 		{"InsertUpdateDelete", testInsertUpdateDelete},
