@@ -1,8 +1,10 @@
 package penstock
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // BadValues counts, by column, values that cannot be represented and are null
@@ -47,4 +49,23 @@ func (b BadValues) Names(t *Table) (names []string) {
 		}
 	}
 	return slices.Clip(names)
+}
+
+// Unrepresentable is the cause of an error of KindUnrepresentable: values of a
+// table that a destination was told not to store as NULL.
+type Unrepresentable struct {
+	Table  *Table
+	Values BadValues
+}
+
+func (u *Unrepresentable) Error() string {
+	what := "values"
+	switch names := u.Values.Names(u.Table); len(names) {
+	case 0:
+	case 1:
+		what = "column " + names[0] + " has values"
+	default:
+		what = "columns " + strings.Join(names, ", ") + " have values"
+	}
+	return fmt.Sprintf("table %s: %s that the warehouse cannot hold", u.Table, what)
 }

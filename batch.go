@@ -16,6 +16,10 @@ type Batch struct {
 	// batch that is not partial.
 	Partial bool
 
+	// Strict has the destination refuse the batch, with KindUnrepresentable,
+	// if a value of it is NULL only because it cannot be represented.
+	Strict bool
+
 	Tables []TableBatch
 
 	// Swap lists tables whose hidden, loaded version becomes the readable one,

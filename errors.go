@@ -52,12 +52,15 @@ const (
 	// KindStale: what was read is no longer what it was, e.g. a table was
 	// rewritten while it was loaded; starting that piece again helps.
 	KindStale
+	// KindUnrepresentable: a value cannot be held, and may not be NULL instead.
+	// The cause is an Unrepresentable.
+	KindUnrepresentable
 )
 
 var kindNames = [...]string{
 	"internal", "invalid", "integration not found", "source not found", "target not found",
 	"not found", "already exists", "conflict", "invalid state", "quota", "key not accessible",
-	"denied", "unreachable", "setting", "position lost", "fenced", "full", "stale",
+	"denied", "unreachable", "setting", "position lost", "fenced", "full", "stale", "unrepresentable",
 }
 
 func (k Kind) String() string {

@@ -72,7 +72,7 @@ const (
 
 // runner makes what carries one stream.
 func (a *App) runner(in penstock.Integration, db penstock.DestinationDatabase) (control.Runner, error) {
-	source, kind := a.sourceOf(in.SourceARN)
+	source, settings := a.sourceOf(in.SourceARN)
 	if source == nil {
 		return nil, penstock.Errorf(penstock.KindSourceNotFound, "no source in the configuration has the ARN %s", in.SourceARN)
 	}
@@ -98,17 +98,22 @@ func (a *App) runner(in penstock.Integration, db penstock.DestinationDatabase) (
 		Created:     db.CreatedAt,
 		Memory:      min(max(a.cfg.Memory/4, minStreamMemory), maxStreamMemory),
 		MinInterval: a.cfg.Target(name).FlushMinInterval,
-		Logger:      a.log.With("source", kind),
+		BadValues:   pipeline.BadValuePolicy(a.cfg.Target(name).OnBadValue),
+		Connections: settings.Load.Connections,
+
+		StopOnLostPosition: settings.OnLostPosition == config.LostPositionStop,
+
+		Logger: a.log.With("source", settings.Name),
 	}), nil
 }
 
-func (a *App) sourceOf(arn string) (source penstock.Source, name string) {
+func (a *App) sourceOf(arn string) (source penstock.Source, settings *config.Source) {
 	for i := range a.cfg.Sources {
 		if s := &a.cfg.Sources[i]; a.cfg.SourceARN(s) == arn {
-			return a.sources[s.Name].Source, s.Name
+			return a.sources[s.Name].Source, s
 		}
 	}
-	return nil, ""
+	return nil, nil
 }
 
 func (a *App) targetOf(arn string) (name string, target penstock.Target) {

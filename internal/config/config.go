@@ -124,7 +124,25 @@ type Source struct {
 	Kind     SourceKind
 	URL      *url.URL // without a password
 	Password Secret   // may be empty
+
+	Load           Loading
+	OnLostPosition LostPosition
 }
+
+// Loading bounds what loading tables asks of a source.
+type Loading struct {
+	Connections int // at a time
+}
+
+// LostPosition says what happens when a source can no longer deliver what
+// follows the place that replication has reached.
+type LostPosition string
+
+// What happens then.
+const (
+	LostPositionReload LostPosition = "reload" // all tables are loaded again, behind a swap
+	LostPositionStop   LostPosition = "stop"   // the integration fails
+)
 
 // ConnString returns the URL with the password, for the driver. It is a
 // secret: it belongs into no message.
@@ -150,7 +168,17 @@ type Target struct {
 	Listen           string        // address of an SQL endpoint of its own; "" for none
 	FlushMinInterval time.Duration // pacing while caught up
 	Authorization    Authorization
+	OnBadValue       BadValue
 }
+
+// BadValue says what happens to a value that the warehouse cannot hold.
+type BadValue string
+
+// What happens to it.
+const (
+	BadValueNullify BadValue = "nullify" // it is NULL, counted and reported
+	BadValueFail    BadValue = "fail"    // its table fails
+)
 
 // Authorization says whether integrating with a target takes a resource
 // policy that allows it.
@@ -171,6 +199,7 @@ const (
 	DefaultAPIListen        = "127.0.0.1:8400"
 	DefaultSQLListen        = "127.0.0.1:5439"
 	DefaultFlushMinInterval = 25 * time.Millisecond
+	DefaultLoadConnections  = 2
 	DefaultCreatingLimit    = 25 * time.Minute
 	DefaultDeleteGrace      = 60 * time.Second
 )

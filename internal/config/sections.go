@@ -1,8 +1,6 @@
 package config
 
 import (
-	"errors"
-	"net/url"
 	"os"
 
 	"github.com/google/uuid"
@@ -153,99 +151,19 @@ func (d *decoder) accessKeys(v value) (all []AccessKey) {
 	return all
 }
 
-func (d *decoder) sources(v value) (all []Source) {
-	d.each(v, func(name string, v value) {
-		if err := checkName(name); err != nil {
-			d.add(v.place, "%v", err)
-		}
-		s := Source{Name: name, Kind: SourceCluster}
-		var inURL Secret
-		d.mapping(v, fields{
-			"kind":             parsed(d, &s.Kind, oneOf(SourceCluster, SourceDB)),
-			"url":              func(v value) { s.URL, inURL = d.sourceURL(v) },
-			"password":         d.secret(&s.Password),
-			"publication":      d.later,
-			"ddl_trigger":      d.later,
-			"load":             d.later,
-			"wal_alarm":        d.later,
-			"wal_limit":        d.later,
-			"on_lost_position": d.later,
-			"on_cascade":       d.later,
-		})
-		d.require(v, "url")
-		if s.Password.IsEmpty() {
-			s.Password = inURL
-		}
-		all = append(all, s)
-	})
-	return all
-}
-
-// sourceURL parses a connection URL and takes the password out of it. No
-// message repeats the URL, since it may hold one.
-func (d *decoder) sourceURL(v value) (*url.URL, Secret) {
-	text, ok := d.scalar(v)
-	if !ok {
-		return nil, Secret{}
-	}
-	u, err := url.Parse(text)
-	if err != nil {
-		cause := err
-		var parse *url.Error
-		if errors.As(err, &parse) {
-			cause = parse.Err
-		}
-		if _, isEscape := cause.(url.EscapeError); isEscape {
-			cause = errors.New("write a % sign in a name or password as %25")
-		} else {
-			cause = errors.New("it cannot be parsed; write special characters in a name or password percent-encoded")
-		}
-		d.add(v.place, "must be a URL like postgres://user@host:5432/database: %v", cause)
-		return nil, Secret{}
-	}
-	switch u.Scheme {
-	case "postgres", "postgresql":
-	case "mysql", "mariadb":
-		d.add(v.place, "%s:// sources are not available in this version; only postgres:// is", u.Scheme)
-		return nil, Secret{}
-	default:
-		d.add(v.place, "must begin with postgres:// or postgresql://")
-		return nil, Secret{}
-	}
-	query := u.Query()
-	if u.Host == "" && query.Get("host") == "" {
-		d.add(v.place, "names no host")
-		return nil, Secret{}
-	}
-	if u.User.Username() == "" && query.Get("user") == "" {
-		d.add(v.place, "names no user")
-		return nil, Secret{}
-	}
-	password, _ := u.User.Password()
-	if p := query.Get("password"); p != "" {
-		password = p
-		query.Del("password")
-		u.RawQuery = query.Encode()
-	}
-	if name := u.User.Username(); name != "" {
-		u.User = url.User(name)
-	}
-	return u, Secret{password}
-}
-
 func (d *decoder) targets(v value) (all []Target) {
 	d.each(v, func(name string, v value) {
 		if err := checkName(name); err != nil {
 			d.add(v.place, "%v", err)
 		}
-		t := Target{Name: name, Engine: EngineDuckDB, FlushMinInterval: DefaultFlushMinInterval, Authorization: AuthorizationOff}
+		t := Target{Name: name, Engine: EngineDuckDB, FlushMinInterval: DefaultFlushMinInterval, Authorization: AuthorizationOff, OnBadValue: BadValueNullify}
 		d.mapping(v, fields{
 			"engine":               parsed(d, &t.Engine, parseEngine),
 			"namespace":            parsed(d, &t.Namespace, parseUUID),
 			"listen":               parsed(d, &t.Listen, parseListen),
 			"destination_database": d.later,
 			"authorization":        parsed(d, &t.Authorization, oneOf(AuthorizationOff, AuthorizationRequired)),
-			"on_bad_value":         d.later,
+			"on_bad_value":         parsed(d, &t.OnBadValue, oneOf(BadValueNullify, BadValueFail)),
 			"flush": func(v value) {
 				d.mapping(v, fields{"min_interval": parsed(d, &t.FlushMinInterval, parseDuration)})
 			},

@@ -87,7 +87,7 @@ func (p *Pipeline) follow(ctx context.Context, view penstock.FollowedLoad, l *lo
 			}
 		}
 		if len(b.Tables) > 0 || apply.inside {
-			if err := apply.apply(ctx, b, true); err != nil {
+			if err := l.applyFollowed(ctx, &apply, b); err != nil {
 				return err
 			}
 		}

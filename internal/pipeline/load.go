@@ -141,6 +141,9 @@ func (l *loading) read(ctx context.Context, c penstock.Chunk, rows *penstock.Row
 	}
 	rows.Reset(c.Table)
 	err := l.view.Read(ctx, c, rows, buffer, func(bad penstock.BadValues) error {
+		if l.p.strict() && bad.Total() > 0 {
+			return refused(&penstock.Unrepresentable{Table: c.Table, Values: bad})
+		}
 		n, size := rows.Len(), rows.Size()
 		if err := l.p.writer.dest.Append(ctx, id, rows, bad); err != nil {
 			return err
@@ -149,7 +152,7 @@ func (l *loading) read(ctx context.Context, c penstock.Chunk, rows *penstock.Row
 		return nil
 	})
 	switch penstock.KindOf(err) {
-	case penstock.KindStale, penstock.KindSetting:
+	case penstock.KindStale, penstock.KindSetting, penstock.KindUnrepresentable:
 		l.fail(id, err)
 		return nil
 	}
@@ -184,6 +187,9 @@ func (l *loading) done(id penstock.TableID) bool {
 
 // recordAll notes which tables are complete, and why others are not.
 func (l *loading) recordAll(ctx context.Context, d penstock.Destination, join penstock.Snapshot) error {
+	if err := l.refuseBad(ctx, d); err != nil {
+		return err
+	}
 	for i := range l.tables {
 		if err := l.record(ctx, d, &l.tables[i], join); err != nil {
 			return err
@@ -210,6 +216,9 @@ func (l *loading) record(ctx context.Context, d penstock.Destination, t *penstoc
 	if penstock.KindOf(err) == penstock.KindSetting {
 		state.State = penstock.TableFailed
 	}
-	l.p.log.Warn("table not loaded, will be tried again", "table", t.String(), "error", err)
+	if u := badValue(err); u != nil {
+		state = failedFor(u)
+	}
+	l.p.log.Warn("table not loaded", "table", t.String(), "error", err)
 	return d.SetStates(ctx, []penstock.TableStatus{state})
 }

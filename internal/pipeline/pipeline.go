@@ -31,6 +31,9 @@ type Config struct {
 	// StopOnLostPosition makes Run fail with KindPositionLost instead of
 	// loading all tables again behind a swap.
 	StopOnLostPosition bool
+	// BadValues says what becomes of values that the warehouse cannot hold; ""
+	// is NullifyBadValues.
+	BadValues BadValuePolicy
 
 	Logger *slog.Logger
 }

@@ -56,8 +56,9 @@ func (p *Pipeline) look(ctx context.Context) (*turn, error) {
 
 // reconcile leaves tables alone that are being loaded just now as they are.
 func (p *Pipeline) reconcile(known []penstock.TableStatus, tables []penstock.Table, findings []penstock.Finding) *turn {
+	failed := p.staysFailed(known)
 	return reconcile(known, tables, findings, func(t *penstock.Table) bool {
-		return p.retry.heldBack(t.ID) || p.loading() && p.beside.has(t)
+		return failed(t) || p.retry.heldBack(t.ID) || p.loading() && p.beside.has(t)
 	})
 }
 

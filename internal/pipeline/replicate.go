@@ -161,7 +161,7 @@ func (r *replication) applyAll(ctx context.Context) error {
 // applyOne applies one batch, and what becomes of tables with it.
 func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact *compactor, apply *applier) error {
 	p := r.p
-	b := &penstock.Batch{Next: c.Position, CommitTime: c.CommitTime, Partial: c.Open}
+	b := &penstock.Batch{Next: c.Position, CommitTime: c.CommitTime, Partial: c.Open, Strict: p.strict()}
 	for _, tc := range c.Tables {
 		b.Tables = append(b.Tables, compact.compact(tc))
 	}
@@ -177,6 +177,9 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 	err := apply.apply(ctx, b, false)
 	if penstock.KindOf(err) == penstock.KindStale && err != nil {
 		return p.reloadPatched(ctx, b, err)
+	}
+	if u := badValue(err); u != nil {
+		return p.failTable(ctx, u)
 	}
 	if err != nil {
 		return err

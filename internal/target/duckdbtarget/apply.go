@@ -49,11 +49,15 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 	}
 	for i := range b.Tables {
 		tb := &b.Tables[i]
-		bad := d.pending.bad[tb.Table.ID]
-		bad.Add(tb.BadValues)
+		bad := tb.BadValues.Clone()
 		if err := d.applyTable(ctx, tb, &bad); err != nil {
 			return d.fault(err, "apply to %s", tb.Table)
 		}
+		if b.Strict && bad.Total() > 0 {
+			return &penstock.Error{Kind: penstock.KindUnrepresentable, Op: fmt.Sprintf("apply to database %q", d.db.name),
+				Err: &penstock.Unrepresentable{Table: tb.Table, Values: bad}}
+		}
+		bad.Add(d.pending.bad[tb.Table.ID])
 		d.pending.bad[tb.Table.ID] = bad
 		d.pending.rows = true
 	}

@@ -22,6 +22,9 @@ func (d *Destination) Apply(ctx context.Context, prev penstock.Position, b *pens
 	if len(b.Swap) > 0 && (len(b.Tables) > 0 || len(pending) > 0) {
 		return penstock.Errorf(penstock.KindInternal, "apply to database %q: a batch with Swap has rows", d.db.spec.Name)
 	}
+	if u := unrepresentable(b); u != nil {
+		return &penstock.Error{Kind: penstock.KindUnrepresentable, Op: fmt.Sprintf("apply to database %q", d.db.spec.Name), Err: u}
+	}
 	if b.Partial {
 		d.partial = append(pending, copyBatch(b))
 		return nil
@@ -48,6 +51,16 @@ func (d *Destination) Apply(ctx context.Context, prev penstock.Position, b *pens
 		d.db.setStates(p.States)
 	}
 	d.db.applied = b.Next
+	return nil
+}
+
+// unrepresentable returns what a strict batch may not hold, nil if nothing.
+func unrepresentable(b *penstock.Batch) *penstock.Unrepresentable {
+	for i := range b.Tables {
+		if t := &b.Tables[i]; b.Strict && t.BadValues.Total() > 0 {
+			return &penstock.Unrepresentable{Table: t.Table, Values: t.BadValues}
+		}
+	}
 	return nil
 }
 

@@ -58,6 +58,7 @@ func Run(t *testing.T, empty func(t *testing.T) Subject) {
 		{"Drop", testDrop},
 		{"States", testStates},
 		{"BadValues", testBadValues},
+		{"Strict", testStrict},
 		{"Forget", testForget},
 		{"Reopen", testReopen},
 		{"NamesDifferingByCase", testNamesDifferingByCase},
