@@ -40,6 +40,11 @@ func (b BadValues) Total() (n int64) {
 // Clone returns a copy that shares nothing with b.
 func (b BadValues) Clone() BadValues { return maps.Clone(b) }
 
+// Keep forgets the columns that a table does not have.
+func (b BadValues) Keep(t *Table) {
+	maps.DeleteFunc(b, func(id ColumnID, _ int64) bool { return t.column(id) < 0 })
+}
+
 // Names returns the names of the columns, in the order of the table. A column
 // that the table has no more is left out.
 func (b BadValues) Names(t *Table) (names []string) {

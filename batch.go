@@ -20,13 +20,19 @@ type Batch struct {
 	// if a value of it is NULL only because it cannot be represented.
 	Strict bool
 
+	// Drop lists tables that are removed with all their versions, before
+	// anything else. The batch has no rows of them.
+	Drop []TableID
+	// Alter are changes of shape, made before rows are applied, which have the
+	// new shapes. They concern the version of a table that rows go to. No part
+	// before in the same source transaction has rows of these tables.
+	Alter []Alteration
+
 	Tables []TableBatch
 
 	// Swap lists tables whose hidden, loaded version becomes the readable one,
 	// and whose state becomes TableSynced.
 	Swap []TableID
-	// Drop lists tables that are removed with all their versions.
-	Drop []TableID
 	// States are changes of table states, applied with the batch. Only Table,
 	// State, Reason and BadValues (added to the stored count) are looked at.
 	States []TableStatus

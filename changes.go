@@ -55,9 +55,15 @@ type Changes struct {
 	// one exceeds the limit given to Next; the rest follows with later calls.
 	Open bool
 
-	// Reshaped lists tables of which a row of another shape than the known
-	// one arrived. Their rows are left out from there on, until the stream is
-	// opened anew with them joined.
+	// Altered are changes of shape on the way that keep the rows that are
+	// there, one for each table at the most. Rows in Tables have the new shapes.
+	Altered []Alteration
+	// Dropped lists tables that have been dropped at the source, or are no
+	// longer selected by the filter. There are no rows of them in Tables.
+	Dropped []TableID
+	// Reshaped lists tables whose shape or rows have changed in a way that is
+	// not in the stream. Their rows are left out from there on, until the
+	// stream is opened anew with them joined.
 	Reshaped []TableID
 	// Passed lists tables that were joined by a snapshot and whose rows are
 	// now, at Position, exactly those that snapshot and stream make together.
@@ -99,7 +105,7 @@ func (c *Changes) Size() int {
 
 // Empty reports whether applying c would change nothing but the position.
 func (c *Changes) Empty() bool {
-	return len(c.Tables) == 0 && len(c.Reshaped) == 0 && len(c.Passed) == 0
+	return len(c.Tables) == 0 && len(c.Altered) == 0 && len(c.Dropped) == 0 && len(c.Reshaped) == 0 && len(c.Passed) == 0
 }
 
 // maxSpare bounds the memory that Reset keeps for the next use.
@@ -120,5 +126,5 @@ func (c *Changes) Reset() {
 	clear(c.index)
 	c.Tables = c.Tables[:0]
 	c.CommitTime, c.Transactions, c.Open = time.Time{}, 0, false
-	c.Reshaped, c.Passed = c.Reshaped[:0], c.Passed[:0]
+	c.Altered, c.Dropped, c.Reshaped, c.Passed = nil, nil, c.Reshaped[:0], c.Passed[:0]
 }

@@ -15,6 +15,7 @@
 //   - badvalues.go    BadValues: what could not be represented, by column
 //   - position.go     Position, Snapshot: places in a source's history
 //   - changes.go      Changes: what a source delivers, in commit order
+//   - alter.go        Alteration: a change of shape that keeps the rows
 //   - batch.go        Batch: what a target applies, compacted by key
 //   - source.go       Source, Capture, Load, Stream: the seam to databases read
 //   - target.go       Target, Destination: the seam to warehouses written

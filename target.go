@@ -65,10 +65,12 @@ type Destination interface {
 
 	// Apply applies a batch in one transaction, if the stored position is
 	// prev, and refuses it with KindFenced if not. When it returns an error
-	// nothing of the batch, nor of partial ones before it, has been applied;
-	// KindFull means that a smaller batch may succeed.
+	// nothing of the batch, nor of partial ones before it, has been applied.
+	// KindFull means that a smaller batch may succeed; KindStale, that tables
+	// in Alter cannot be changed in place, or that a row which an update in
+	// Tables builds on is not there: they have to be loaded again.
 	//
-	// A batch with Swap has no Tables.
+	// A batch with Swap has no Tables and no Alter.
 	Apply(ctx context.Context, prev Position, b *Batch) error
 
 	// Ensure makes a new, empty, hidden version of a table for a load, in

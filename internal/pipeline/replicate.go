@@ -161,7 +161,7 @@ func (r *replication) applyAll(ctx context.Context) error {
 // applyOne applies one batch, and what becomes of tables with it.
 func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact *compactor, apply *applier) error {
 	p := r.p
-	b := &penstock.Batch{Next: c.Position, CommitTime: c.CommitTime, Partial: c.Open, Strict: p.strict()}
+	b := &penstock.Batch{Next: c.Position, CommitTime: c.CommitTime, Partial: c.Open, Strict: p.strict(), Alter: c.Altered, Drop: c.Dropped}
 	for _, tc := range c.Tables {
 		b.Tables = append(b.Tables, compact.compact(tc))
 	}
@@ -170,19 +170,25 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 			b.States = append(b.States, penstock.TableStatus{Table: t, State: penstock.TableResyncRequired, Reason: shapeChanged})
 		}
 	}
-	if b.Next == p.status.position() && !apply.inside && len(b.Tables) == 0 && len(b.States) == 0 && len(c.Passed) == 0 {
+	if b.Next == p.status.position() && !apply.inside && c.Empty() && len(b.States) == 0 {
 		return nil
 	}
 	size := c.Size()
 	err := apply.apply(ctx, b, false)
 	if penstock.KindOf(err) == penstock.KindStale && err != nil {
-		return p.reloadPatched(ctx, b, err)
+		return p.reloadStale(ctx, b, err)
 	}
 	if u := badValue(err); u != nil {
 		return p.failTable(ctx, u)
 	}
 	if err != nil {
 		return err
+	}
+	for _, a := range b.Alter {
+		p.log.Info("table altered", "table", a.Old.String(), "now", a.New.String(), "columns", len(a.New.Columns))
+	}
+	if len(b.Drop) > 0 {
+		p.log.Info("tables dropped", "tables", len(b.Drop))
 	}
 	if !b.Partial {
 		p.status.setPosition(b.Next)
@@ -201,7 +207,7 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 		r.stream.Ack(b.Next)
 		_ = failpoint.Here(failpoint.PipelineAfterAck)
 	}
-	if c.Open || len(c.Passed) == 0 && len(c.Reshaped) == 0 {
+	if c.Open || len(c.Passed) == 0 && len(c.Reshaped) == 0 && len(c.Altered) == 0 && len(c.Dropped) == 0 {
 		return nil // inside a transaction the turn is the applier's; the stream ends with it
 	}
 	return p.writer.do(ctx, func(d penstock.Destination) error {
@@ -211,20 +217,27 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 	})
 }
 
-// reloadPatched has the tables loaded again of which a batch changes parts of
-// rows, after the destination found that such a row is not there: it can no
+// reloadStale has the tables loaded again that stand in the way of a batch:
+// those that it alters, which the destination may not be able to, and those of
+// which it changes parts of rows, as such a row may not be there, which can no
 // longer be what it was loaded as. The stream is opened anew without them.
-func (p *Pipeline) reloadPatched(ctx context.Context, b *penstock.Batch, cause error) error {
+func (p *Pipeline) reloadStale(ctx context.Context, b *penstock.Batch, cause error) error {
 	var states []penstock.TableStatus
+	stale := func(t *penstock.Table) {
+		states = append(states, penstock.TableStatus{Table: *t, State: penstock.TableResyncRequired, Reason: penstock.MessageOf(cause)})
+	}
+	for i := range b.Alter {
+		stale(b.Alter[i].Old)
+	}
 	for i := range b.Tables {
 		if t := &b.Tables[i]; t.Base != nil {
-			states = append(states, penstock.TableStatus{Table: *t.Table, State: penstock.TableResyncRequired, Reason: cause.Error()})
+			stale(t.Table)
 		}
 	}
 	if len(states) == 0 {
 		return cause
 	}
-	p.log.Error("a row that was changed is missing, its table will be loaded again", "tables", len(states), "error", cause)
+	p.log.Error("tables have to be loaded again", "tables", len(states), "error", cause)
 	err := p.writer.do(ctx, func(d penstock.Destination) error { return d.SetStates(ctx, states) })
 	return cmp.Or(err, errRejoin)
 }

@@ -11,11 +11,12 @@ import (
 	"penstock/internal/failpoint"
 )
 
-// effects are what partial batches do beside rows; they are written with the
-// batch that ends them.
+// effects are what the batches of a transaction do beside rows; they are
+// written with the one that ends it.
 type effects struct {
+	tx     *metaChange
 	bad    map[penstock.TableID]penstock.BadValues
-	drop   []penstock.TableID
+	drops  bool
 	states []penstock.TableStatus
 	rows   bool
 }
@@ -34,7 +35,7 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 	if err := d.usable("apply a batch"); err != nil {
 		return err
 	}
-	if len(b.Swap) > 0 && (len(b.Tables) > 0 || d.pending.rows) {
+	if len(b.Swap) > 0 && (len(b.Tables) > 0 || len(b.Alter) > 0 || d.pending.rows) {
 		return penstock.Errorf(penstock.KindInternal, "apply to database %q: a batch with Swap has rows", d.db.name)
 	}
 	if !d.partial {
@@ -42,15 +43,26 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 			return err
 		}
 		d.partial = true // there is a transaction to abandon
-		d.pending.bad = make(map[penstock.TableID]penstock.BadValues)
+		d.pending = effects{tx: d.change(), bad: make(map[penstock.TableID]penstock.BadValues)}
 	}
+	tx := d.pending.tx
 	if err := d.fence(ctx, prev); err != nil {
+		return err
+	}
+	for _, id := range b.Drop {
+		tx.drop(id)
+		d.pending.drops = true
+	}
+	if err := d.flush(ctx, tx); err != nil {
+		return err
+	}
+	if err := d.alter(ctx, tx, b.Alter); err != nil {
 		return err
 	}
 	for i := range b.Tables {
 		tb := &b.Tables[i]
 		bad := tb.BadValues.Clone()
-		if err := d.applyTable(ctx, tb, &bad); err != nil {
+		if err := d.applyTable(ctx, tx, tb, &bad); err != nil {
 			return d.fault(err, "apply to %s", tb.Table)
 		}
 		if b.Strict && bad.Total() > 0 {
@@ -61,7 +73,6 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 		d.pending.bad[tb.Table.ID] = bad
 		d.pending.rows = true
 	}
-	d.pending.drop = append(d.pending.drop, b.Drop...)
 	d.pending.states = append(d.pending.states, b.States...)
 	if b.Partial {
 		if err := failpoint.Here(failpoint.TargetBeforePartial); err != nil {
@@ -71,15 +82,11 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 		return nil
 	}
 
-	tx := d.change()
 	tx.applied = &b.Next
 	for id, bad := range d.pending.bad {
-		if bad.Total() > 0 {
-			tx.entry(id).Bad.Add(bad)
+		if e := tx.entry(id); bad.Total() > 0 && e != nil { // else dropped by a later part
+			e.Bad.Add(bad)
 		}
-	}
-	for _, id := range d.pending.drop {
-		tx.drop(id)
 	}
 	for _, id := range b.Swap {
 		if err := tx.swap(id); err != nil {
@@ -94,7 +101,7 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 	switch {
 	case len(b.Swap) > 0:
 		before, after = failpoint.TargetBeforeSwap, failpoint.TargetAfterSwap
-	case len(d.pending.drop) > 0:
+	case d.pending.drops:
 		before, after = failpoint.TargetBeforeDrop, failpoint.TargetAfterDrop
 	}
 	if err := failpoint.Here(before); err != nil {
@@ -144,16 +151,7 @@ func (tx *metaChange) swap(id penstock.TableID) error {
 		return penstock.Errorf(penstock.KindInternal, "swap table %s of database %q: it has no loaded version", id, tx.d.db.name)
 	}
 	hidden := *e.Hidden
-	for other, o := range tx.all() {
-		v := o.Readable
-		if other == id || v == nil || v.Shape.Schema != hidden.Shape.Schema || v.Shape.Name != hidden.Shape.Name {
-			continue
-		}
-		o = tx.entry(other)
-		tx.dropTable(v)
-		o.Readable = nil
-		o.setState(penstock.TableResyncRequired, fmt.Sprintf("its name %s was taken by a newer table", &hidden.Shape.Table))
-	}
+	tx.evict(id, &hidden)
 	name := tx.storedTable(id, &hidden)
 	if e.Readable != nil {
 		tx.dropTable(e.Readable)
@@ -165,9 +163,23 @@ func (tx *metaChange) swap(id penstock.TableID) error {
 	return nil
 }
 
+// evict makes way for a version that takes the name of its shape.
+func (tx *metaChange) evict(id penstock.TableID, by *version) {
+	for other, o := range tx.all() {
+		v := o.Readable
+		if other == id || v == nil || v.Shape.Schema != by.Shape.Schema || v.Shape.Name != by.Shape.Name {
+			continue
+		}
+		o = tx.entry(other)
+		tx.dropTable(v)
+		o.Readable = nil
+		o.setState(penstock.TableResyncRequired, fmt.Sprintf("its name %s was taken by a newer table", &by.Shape.Table))
+	}
+}
+
 // applyTable applies the net effect of a batch on one table.
-func (d *Destination) applyTable(ctx context.Context, tb *penstock.TableBatch, bad *penstock.BadValues) error {
-	e := d.entries[tb.Table.ID]
+func (d *Destination) applyTable(ctx context.Context, tx *metaChange, tb *penstock.TableBatch, bad *penstock.BadValues) error {
+	e := tx.look(tb.Table.ID)
 	if e == nil || e.current() == nil {
 		return penstock.Errorf(penstock.KindNotFound, "apply to %s of database %q: no such table", tb.Table, d.db.name)
 	}

@@ -14,7 +14,7 @@ type metaChange struct {
 	d        *Destination
 	applied  *penstock.Position
 	entries  map[penstock.TableID]*entry // changed; nil: removed
-	tables   []string                    // statements that make, drop, rename tables
+	tables   []string                    // statements that make, drop, rename tables, still to be executed
 	released []penstock.TableID          // loads that are over
 
 	before, after failpoint.Point // around the commit
@@ -122,6 +122,13 @@ func (d *Destination) commit(ctx context.Context, c *conn, tx *metaChange, more 
 
 func (tx *metaChange) empty() bool {
 	return tx.applied == nil && len(tx.entries) == 0 && len(tx.tables) == 0
+}
+
+// flush executes the statements of a change, inside the writer's transaction.
+func (d *Destination) flush(ctx context.Context, tx *metaChange) error {
+	statements := tx.tables
+	tx.tables = nil
+	return d.writer.execAll(ctx, statements...)
 }
 
 // write writes a change inside a transaction.

@@ -29,7 +29,7 @@ func (d *Destination) Ensure(ctx context.Context, t *penstock.Table) error {
 	e.Known = storedShape{*t}
 	e.Hidden = &version{
 		Shape:   storedShape{*t},
-		Schema:  tx.storedSchema(t.Schema),
+		Schema:  tx.storedSchema(t.Schema, nil),
 		Table:   fmt.Sprintf("%s%x_%d", hiddenPrefix, string(t.ID), e.Loads),
 		Columns: storedColumns(t),
 	}
@@ -65,8 +65,10 @@ func (d *Destination) createTable(v *version) string {
 var engineSchemas = map[string]bool{metaSchema: true, "information_schema": true, "pg_catalog": true}
 
 // storedSchema returns the name under which a schema of the source is stored.
-func (tx *metaChange) storedSchema(schema string) string {
+// A new one gets none of those in also.
+func (tx *metaChange) storedSchema(schema string, also map[string]bool) string {
 	taken := maps.Clone(engineSchemas)
+	maps.Copy(taken, also)
 	for _, e := range tx.all() {
 		for _, v := range []*version{e.Readable, e.Hidden} {
 			switch {
@@ -84,19 +86,23 @@ func (tx *metaChange) storedSchema(schema string) string {
 // storedTable returns the name that the hidden version of a table takes once
 // it is swapped in. Its own readable version does not stand in the way.
 func (tx *metaChange) storedTable(id penstock.TableID, hidden *version) string {
-	taken := make(map[string]bool)
-	for other, e := range tx.all() {
+	if e := tx.look(id); e != nil && e.Readable != nil {
 		v := e.Readable
-		if v == nil || v.Schema != hidden.Schema {
-			continue
-		}
-		if other != id {
-			taken[fold(v.Table)] = true
-		} else if v.Shape.Schema == hidden.Shape.Schema && v.Shape.Name == hidden.Shape.Name {
+		if v.Schema == hidden.Schema && v.Shape.Schema == hidden.Shape.Schema && v.Shape.Name == hidden.Shape.Name {
 			return v.Table
 		}
 	}
-	name := hidden.Shape.Name
+	return tx.freeTable(id, hidden.Schema, hidden.Shape.Name)
+}
+
+// freeTable returns a name for a table that no other one has in a schema.
+func (tx *metaChange) freeTable(id penstock.TableID, schema, name string) string {
+	taken := make(map[string]bool)
+	for other, e := range tx.all() {
+		if v := e.Readable; v != nil && v.Schema == schema && other != id {
+			taken[fold(v.Table)] = true
+		}
+	}
 	if strings.HasPrefix(fold(name), hiddenPrefix) {
 		taken[fold(name)] = true
 	}

@@ -19,7 +19,7 @@ func (d *Destination) Apply(ctx context.Context, prev penstock.Position, b *pens
 	if d.db.applied != prev {
 		return penstock.Errorf(penstock.KindFenced, "apply to database %q: its position is %q, not %q", d.db.spec.Name, d.db.applied, prev)
 	}
-	if len(b.Swap) > 0 && (len(b.Tables) > 0 || len(pending) > 0) {
+	if len(b.Swap) > 0 && (len(b.Tables) > 0 || len(b.Alter) > 0 || len(pending) > 0) {
 		return penstock.Errorf(penstock.KindInternal, "apply to database %q: a batch with Swap has rows", d.db.spec.Name)
 	}
 	if u := unrepresentable(b); u != nil {
@@ -39,14 +39,18 @@ func (d *Destination) Apply(ctx context.Context, prev penstock.Position, b *pens
 	}
 	// From here on nothing fails.
 	for _, p := range append(pending, b) {
-		for _, id := range p.Drop {
-			delete(d.db.tables, id)
+		for _, a := range p.Alter {
+			if t := d.db.tables[a.New.ID]; t != nil && t.readable != nil {
+				d.db.evict(a.New.ID, &t.readable.shape)
+			}
 		}
 		for _, id := range p.Swap {
 			d.db.swap(id)
 		}
 		for i := range p.Tables {
-			d.db.tables[p.Tables[i].Table.ID].status.BadValues.Add(p.Tables[i].BadValues)
+			if t := d.db.tables[p.Tables[i].Table.ID]; t != nil { // else dropped by a later part
+				t.status.BadValues.Add(p.Tables[i].BadValues)
+			}
 		}
 		d.db.setStates(p.States)
 	}
@@ -68,14 +72,19 @@ func unrepresentable(b *penstock.Batch) *penstock.Unrepresentable {
 // table that stood under the same name unreadable.
 func (db *database) swap(id penstock.TableID) {
 	t := db.tables[id]
-	for other, o := range db.tables {
-		if other != id && o.readable != nil && o.readable.shape.Schema == t.hidden.shape.Schema && o.readable.shape.Name == t.hidden.shape.Name {
-			o.readable = nil
-			o.setState(penstock.TableResyncRequired, fmt.Sprintf("its name %s was taken by a newer table", &t.hidden.shape))
-		}
-	}
+	db.evict(id, &t.hidden.shape)
 	t.readable, t.hidden, t.status.Join = t.hidden, nil, ""
 	t.setState(penstock.TableSynced, "")
+}
+
+// evict makes unreadable what stands under the name of a table.
+func (db *database) evict(id penstock.TableID, shape *penstock.Table) {
+	for other, o := range db.tables {
+		if other != id && o.readable != nil && o.readable.shape.Schema == shape.Schema && o.readable.shape.Name == shape.Name {
+			o.readable = nil
+			o.setState(penstock.TableResyncRequired, fmt.Sprintf("its name %s was taken by a newer table", shape))
+		}
+	}
 }
 
 // transaction applies rows and can take them back.
@@ -91,6 +100,17 @@ func (tx *transaction) rollback() {
 }
 
 func (tx *transaction) apply(b *penstock.Batch) error {
+	for _, id := range b.Drop {
+		if t := tx.db.tables[id]; t != nil {
+			delete(tx.db.tables, id)
+			tx.undo = append(tx.undo, func() { tx.db.tables[id] = t })
+		}
+	}
+	for i := range b.Alter {
+		if err := tx.alter(&b.Alter[i]); err != nil {
+			return err
+		}
+	}
 	for i := range b.Tables {
 		if err := tx.applyTable(&b.Tables[i]); err != nil {
 			return err
@@ -100,6 +120,26 @@ func (tx *transaction) apply(b *penstock.Batch) error {
 		if t := tx.db.tables[id]; t == nil || t.hidden == nil || t.status.Join == "" {
 			return penstock.Errorf(penstock.KindInternal, "swap table %s: it has no loaded version", id)
 		}
+	}
+	return nil
+}
+
+func (tx *transaction) alter(a *penstock.Alteration) error {
+	t := tx.db.tables[a.New.ID]
+	if t == nil || t.current() == nil {
+		return penstock.Errorf(penstock.KindNotFound, "alter %s: no such table", a.Old)
+	}
+	if !t.current().shape.SameShape(a.Old) || !penstock.Alterable(a.Old, a.New) {
+		return penstock.Errorf(penstock.KindStale, "alter %s: it cannot become %s in place", a.Old, a.New)
+	}
+	known, readable, hidden, bad := t.known, t.readable, t.hidden, t.status.BadValues.Clone()
+	tx.undo = append(tx.undo, func() { t.known, t.readable, t.hidden, t.status.BadValues = known, readable, hidden, bad })
+	t.known = *a.New
+	t.status.BadValues.Keep(a.New)
+	if t.hidden != nil {
+		t.hidden = hidden.altered(a)
+	} else {
+		t.readable = readable.altered(a)
 	}
 	return nil
 }
@@ -153,7 +193,7 @@ func (tx *transaction) applyTable(tb *penstock.TableBatch) error {
 // copyBatch copies a batch with its rows, which the caller reuses.
 func copyBatch(b *penstock.Batch) *penstock.Batch {
 	c := *b
-	c.Swap, c.Drop, c.States = slices.Clone(b.Swap), slices.Clone(b.Drop), slices.Clone(b.States)
+	c.Swap, c.Drop, c.States, c.Alter = slices.Clone(b.Swap), slices.Clone(b.Drop), slices.Clone(b.States), slices.Clone(b.Alter)
 	c.Tables = slices.Clone(b.Tables)
 	for i := range c.Tables {
 		tb := &c.Tables[i]

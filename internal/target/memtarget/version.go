@@ -94,6 +94,17 @@ func (v *version) find(r row) (int, bool) {
 	return ns[0], true
 }
 
+// altered returns v in another shape.
+func (v *version) altered(a *penstock.Alteration) *version {
+	w := newVersion(a.New)
+	rows := v.copy()
+	rows.Alter(a)
+	for i := range rows.Len() {
+		w.add(rowOf(rows, i))
+	}
+	return w
+}
+
 // copy returns the rows in order of arrival.
 func (v *version) copy() *penstock.Rows {
 	numbers := make([]int, 0, len(v.rows))

@@ -66,6 +66,13 @@ func Run(t *testing.T, empty func(t *testing.T) Subject) {
 		{"AllTypes", testAllTypes},
 		{"AllTypesAsKey", testAllTypesAsKey},
 		{"ManyRows", testManyRows},
+		{"Alter", testAlter},
+		{"AlterFull", testAlterFull},
+		{"AlterNames", testAlterNames},
+		{"AlterHidden", testAlterHidden},
+		{"AlterPartial", testAlterPartial},
+		{"AlterRefused", testAlterRefused},
+		{"AlterAllTypes", testAlterAllTypes},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
