@@ -22,7 +22,7 @@ const (
 	TypeTimeTZ                          // int64 microseconds since midnight, then int64 seconds east of UTC
 	TypeTimestamp                       // int64 microseconds since 1970-01-01 00:00 without a zone; see TimestampInfinity
 	TypeTimestampTZ                     // int64 microseconds since 1970-01-01 00:00 UTC
-	TypeInterval                        // int32 months, int32 days, int64 microseconds
+	TypeInterval                        // int32 months, int32 days, int64 microseconds; infinite if all three are the largest or smallest
 	TypeUUID                            // 16 bytes in the order in which a UUID is written
 	TypeJSON                            // UTF-8, the text as the source has it
 )

@@ -1,6 +1,7 @@
 package pgwire
 
 import (
+	"math"
 	"strconv"
 
 	"penstock"
@@ -144,6 +145,12 @@ func appendTimestamp(dst []byte, micros int64, zone string) []byte {
 
 // appendIntervalParts writes an interval in PostgreSQL's own style.
 func appendIntervalParts(dst []byte, months, days int32, micros int64) []byte {
+	switch {
+	case months == math.MaxInt32 && days == math.MaxInt32 && micros == math.MaxInt64:
+		return append(dst, "infinity"...)
+	case months == math.MinInt32 && days == math.MinInt32 && micros == math.MinInt64:
+		return append(dst, "-infinity"...)
+	}
 	start := len(dst)
 	before := false // the part written last is negative
 	part := func(x int32, unit string) {

@@ -144,7 +144,7 @@ func fillColumns(ctx context.Context, conn *pgx.Conn, types *typeCache, rels []r
 		}
 		info := types.info(typeRef{a.typ, a.typmod})
 		r.table.Columns = append(r.table.Columns, penstock.Column{
-			ID: penstock.ColumnID(a.number), Name: a.name, Type: mapType(info.name).typ, SourceType: info.name, NotNull: a.notNull,
+			ID: penstock.ColumnID(a.number), Name: a.name, Type: mapType(info).typ, SourceType: info.name, NotNull: a.notNull,
 		})
 	}
 	return nil
@@ -213,8 +213,11 @@ type typeRef struct {
 
 // typeInfo is a type with domains resolved to what they are based on.
 type typeInfo struct {
-	name   string // as format_type prints it
-	output string // the output function, quoted
+	name      string // as format_type prints it
+	output    string // the output function, quoted
+	printed   string // the type that the output function takes, if that is another one
+	element   string // of an array: the name of the elements' type, domains resolved, without modifier
+	delimiter string // of an array: what is between elements
 }
 
 // typeCache remembers types of one database. It is not safe for concurrent use.
@@ -230,9 +233,27 @@ WITH RECURSIVE w AS (
   SELECT q.oid, q.typmod, q.oid AS base, q.typmod AS basemod FROM unnest($1::oid[], $2::int4[]) AS q(oid, typmod)
   UNION ALL
   SELECT w.oid, w.typmod, t.typbasetype, t.typtypmod FROM w JOIN pg_type t ON t.oid = w.base WHERE t.typtype = 'd')
-SELECT w.oid, w.typmod, format_type(w.base, w.basemod), quote_ident(n.nspname) || '.' || quote_ident(p.proname)
-FROM w JOIN pg_type t ON t.oid = w.base JOIN pg_proc p ON p.oid = t.typoutput JOIN pg_namespace n ON n.oid = p.pronamespace
+SELECT w.oid, w.typmod, format_type(w.base, w.basemod), quote_ident(n.nspname) || '.' || quote_ident(p.proname),
+  CASE WHEN p.proargtypes[0] <> t.oid AND o.typtype <> 'p' THEN format_type(o.oid, NULL) ELSE '' END, COALESCE(e.name, ''), COALESCE(e.delimiter, '')
+FROM w JOIN pg_type t ON t.oid = w.base JOIN pg_proc p ON p.oid = t.typoutput JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_type o ON o.oid = p.proargtypes[0]
+LEFT JOIN LATERAL (
+  WITH RECURSIVE e AS (
+    SELECT t.typelem AS oid
+    UNION ALL
+    SELECT x.typbasetype FROM e JOIN pg_type x ON x.oid = e.oid WHERE x.typtype = 'd')
+  SELECT format_type(x.oid, NULL) AS name, a.typdelim::text AS delimiter
+  FROM e JOIN pg_type x ON x.oid = e.oid CROSS JOIN pg_type a WHERE x.typtype <> 'd' AND a.oid = t.typelem) e
+  ON t.typelem <> 0 AND EXISTS (SELECT FROM pg_type x WHERE x.oid = t.typelem AND x.typarray = t.oid)
 WHERE t.typtype <> 'd'`
+
+// byName returns the types that are known, by name.
+func (c *typeCache) byName() map[string]typeInfo {
+	out := make(map[string]typeInfo, len(c.known))
+	for _, info := range c.known {
+		out[info.name] = info
+	}
+	return out
+}
 
 // resolve looks up the types that are not known yet. Types that no longer
 // exist stay unknown.
@@ -256,7 +277,7 @@ func (c *typeCache) resolve(ctx context.Context, conn *pgx.Conn, refs []typeRef)
 	}
 	var r typeRef
 	var i typeInfo
-	_, err = pgx.ForEachRow(rows, []any{&r.oid, &r.typmod, &i.name, &i.output}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&r.oid, &r.typmod, &i.name, &i.output, &i.printed, &i.element, &i.delimiter}, func() error {
 		c.known[r] = i
 		return nil
 	})

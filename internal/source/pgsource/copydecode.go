@@ -30,10 +30,10 @@ type copyDecoder struct {
 	err    error
 }
 
-func newCopyDecoder(t *penstock.Table, rows *penstock.Rows, limit int, flush func(bad penstock.BadValues) error) *copyDecoder {
+func newCopyDecoder(t *penstock.Table, types map[string]typeInfo, rows *penstock.Rows, limit int, flush func(bad penstock.BadValues) error) *copyDecoder {
 	d := &copyDecoder{table: t, rows: rows, limit: limit, flush: flush}
 	for _, c := range t.Columns {
-		d.decoder = append(d.decoder, loadDecode(mapType(c.SourceType)))
+		d.decoder = append(d.decoder, loadDecode(mapType(types[c.SourceType])))
 	}
 	return d
 }

@@ -34,16 +34,16 @@ func elementStyle(name string) style {
 // maxArrayDepth is one more than PostgreSQL's limit on dimensions.
 const maxArrayDepth = 7
 
-// textArray turns the text form of an array, {1,NULL,"a b"}, into a JSON array
-// with nested arrays for further dimensions. Lower bounds other than 1, which
+// textArray turns the text form of an array, {1,NULL,"a b"} if its delimiter is
+// a comma, into a JSON array with nested arrays for further dimensions. Lower bounds other than 1, which
 // PostgreSQL prints as a prefix, are left out.
-func textArray(v *penstock.Vector, b []byte, st style) bool {
+func textArray(v *penstock.Vector, b []byte, st style, delimiter string) bool {
 	if len(b) > 0 && b[0] == '[' {
 		_, b, _ = bytes.Cut(b, []byte("="))
 	}
 	n, ok := v.Len(), false
 	v.AppendWith(func(dst []byte) []byte {
-		p := arrayParser{scanner{b}, st}
+		p := arrayParser{scanner{b}, st, delimiter[0], `"\{}` + delimiter}
 		dst, ok = p.array(dst, 1)
 		ok = ok && len(p.b) == 0
 		return dst
@@ -79,7 +79,9 @@ func textVector(v *penstock.Vector, b []byte) bool {
 // the text is of that form; if not, what they have written is void.
 type arrayParser struct {
 	scanner
-	style style
+	style     style
+	delimiter byte
+	special   string // what ends an element that is not in quotes
 }
 
 func (p *arrayParser) array(dst []byte, depth int) (out []byte, ok bool) {
@@ -95,7 +97,7 @@ func (p *arrayParser) array(dst []byte, depth int) (out []byte, ok bool) {
 			return dst, false
 		}
 		switch {
-		case p.accept(','):
+		case p.accept(p.delimiter):
 			dst = append(dst, ',')
 		case p.accept('}'):
 			return append(dst, ']'), true
@@ -114,8 +116,8 @@ func (p *arrayParser) element(dst []byte, depth int) (out []byte, ok bool) {
 	case p.accept('"'):
 		return p.quoted(dst)
 	}
-	n := bytes.IndexAny(p.b, `,}"\{`)
-	if n <= 0 || p.b[n] != ',' && p.b[n] != '}' {
+	n := bytes.IndexAny(p.b, p.special)
+	if n <= 0 || p.b[n] != p.delimiter && p.b[n] != '}' {
 		return dst, false
 	}
 	e := p.b[:n]

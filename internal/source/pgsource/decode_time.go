@@ -225,6 +225,14 @@ func textTimeTZ(v *penstock.Vector, b []byte) bool {
 // textInterval decodes IntervalStyle postgres: "-1 years +2 mons 3 days
 // -04:05:06.789", each part optional, "00:00:00" if all are zero.
 func textInterval(v *penstock.Vector, b []byte) bool {
+	switch string(b) {
+	case "infinity": // since PostgreSQL 17
+		v.AppendInterval(math.MaxInt32, math.MaxInt32, math.MaxInt64)
+		return true
+	case "-infinity":
+		v.AppendInterval(math.MinInt32, math.MinInt32, math.MinInt64)
+		return true
+	}
 	s := scanner{b}
 	var months, days, micros int64
 	for first := true; len(s.b) > 0; first = false {

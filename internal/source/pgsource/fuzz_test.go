@@ -23,7 +23,7 @@ func FuzzDecoders(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, name string, b []byte) {
-		m := mapType(name)
+		m := mapType(namedType(name))
 		if p := m.typ; p.String() == "invalid" || p.Kind == penstock.TypeDecimal && (p.Precision < 1 || p.Precision > penstock.MaxDecimalPrecision || p.Scale > p.Precision) {
 			t.Fatalf("%q is carried as %v", name, p)
 		}
@@ -45,6 +45,18 @@ func FuzzDecoders(f *testing.F) {
 			t.Fatalf("%s %q becomes %q", name, b, v.Bytes(1))
 		}
 	})
+}
+
+// namedType is what the catalog would say of a type, as far as its name tells.
+func namedType(name string) typeInfo {
+	t := typeInfo{name: name}
+	if element, ok := strings.CutSuffix(name, "[]"); ok && element != "" {
+		t.element, t.delimiter = element, ","
+		if element == "box" {
+			t.delimiter = ";"
+		}
+	}
+	return t
 }
 
 // fuzzTables are a table of each identity, as a stream knows them.
@@ -173,12 +185,12 @@ func FuzzCopy(f *testing.F) {
 	f.Add(append(append(head, row(int32(3), "abc", int32(2), "ü")...), end...), uint(0))
 	f.Add(appendParts(nil, string(copySignature), int32(0), int32(2), "xx", int16(-1), int16(-1)), uint(22))
 	f.Fuzz(func(t *testing.T, data []byte, cut uint) {
-		tables, _ := fuzzTables()
+		tables, types := fuzzTables()
 		table := tables[1].table
 		decode := func(parts ...[]byte) (string, error) {
 			rows := penstock.NewRows(table)
 			var out strings.Builder
-			d := newCopyDecoder(table, rows, 16, func(bad penstock.BadValues) error {
+			d := newCopyDecoder(table, types.byName(), rows, 16, func(bad penstock.BadValues) error {
 				for i := range rows.Len() {
 					if rows.Vectors[1].Len() != rows.Len() {
 						t.Fatalf("columns of %d and %d values", rows.Len(), rows.Vectors[1].Len())

@@ -36,8 +36,8 @@ type load struct {
 	exported string
 	snapshot snapshot
 	chunks   []penstock.Chunk
-	files    map[uint32]uint32 // relation OID → file node when the load began
-	outputs  map[string]string // type name → output function
+	files    map[uint32]uint32   // relation OID → file node when the load began
+	types    map[string]typeInfo // by name
 
 	mu   sync.Mutex
 	idle []*pgx.Conn
@@ -49,10 +49,7 @@ func (c *capture) Load(ctx context.Context, tables []penstock.Table) (penstock.L
 	if err != nil {
 		return nil, err
 	}
-	l := &load{capture: c, files: map[uint32]uint32{}, outputs: map[string]string{}}
-	for _, info := range c.types.known {
-		l.outputs[info.name] = info.output
-	}
+	l := &load{capture: c, files: map[uint32]uint32{}, types: c.types.byName()}
 	if err := l.open(ctx, conn, tables); err != nil {
 		l.Close()
 		return nil, classify(err, "begin a load from "+c.where())
@@ -317,7 +314,7 @@ func (l *load) Read(ctx context.Context, c penstock.Chunk, rows *penstock.Rows, 
 	if err := l.begin(ctx, conn, oid, name, c.Table); err != nil {
 		return err
 	}
-	d := newCopyDecoder(c.Table, rows, limit, flush)
+	d := newCopyDecoder(c.Table, l.types, rows, limit, flush)
 	_, err = conn.PgConn().CopyTo(ctx, d, l.copyStatement(c.Table, name, from, to))
 	if err == nil {
 		err = d.finish()
@@ -365,7 +362,7 @@ func (l *load) copyStatement(t *penstock.Table, name string, from, to int64) str
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(loadExpression(quote(c.Name), mapType(c.SourceType), l.outputs[c.SourceType]))
+		b.WriteString(loadExpression(quote(c.Name), l.types[c.SourceType]))
 	}
 	b.WriteString(" FROM ONLY " + name)
 	switch {

@@ -31,8 +31,8 @@ func (s *stream) relation(ctx context.Context, b []byte) error {
 	keys, flagged := 0, 0
 	for i, mc := range m.columns {
 		at := slices.IndexFunc(t.table.Columns, func(c penstock.Column) bool { return c.Name == mc.name })
-		name := s.types.info(refs[i]).name
-		if at < 0 || name != t.table.Columns[at].SourceType {
+		info := s.types.info(refs[i])
+		if at < 0 || info.name != t.table.Columns[at].SourceType {
 			t.mismatch = true
 			return nil
 		}
@@ -42,7 +42,7 @@ func (s *stream) relation(ctx context.Context, b []byte) error {
 				keys++
 			}
 		}
-		t.plan = append(t.plan, planColumn{at, mapType(name).text})
+		t.plan = append(t.plan, planColumn{at, mapType(info).text})
 	}
 	switch full := m.identity == 'f'; t.table.Identity {
 	case penstock.IdentityKey:

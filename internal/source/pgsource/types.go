@@ -47,16 +47,16 @@ var exactMappings = map[string]mapping{
 	"oidvector":                   {penstock.Type{Kind: penstock.TypeJSON}, textVector, nil},
 }
 
-// mapType returns how a type is carried, given its name as format_type prints
-// it with the search_path set to pg_catalog, domains resolved to their base.
-func mapType(name string) mapping {
-	if element, ok := arrayElement(name); ok {
-		style := elementStyle(element)
+// mapType returns how a type is carried. Its name is what format_type prints
+// with the search_path set to pg_catalog, domains resolved to their base.
+func mapType(t typeInfo) mapping {
+	if t.element != "" {
+		style := elementStyle(t.element)
 		return mapping{typ: penstock.Type{Kind: penstock.TypeJSON}, text: func(v *penstock.Vector, b []byte) bool {
-			return textArray(v, b, style)
+			return textArray(v, b, style, t.delimiter)
 		}}
 	}
-	base, modifier := splitModifier(name)
+	base, modifier := splitModifier(t.name)
 	if base == "numeric" {
 		if t, ok := decimalType(modifier); ok {
 			return mapping{typ: t, text: textDecimal, binary: binaryDecimal}
@@ -66,14 +66,6 @@ func mapType(name string) mapping {
 		return m
 	}
 	return mapping{typ: penstock.Type{Kind: penstock.TypeText}, text: textBytes}
-}
-
-// arrayElement returns the element type's name of an array type.
-func arrayElement(name string) (string, bool) {
-	if name == "box[]" {
-		return "", false // separated by semicolons, as no other type is: carried as text
-	}
-	return strings.CutSuffix(name, "[]")
 }
 
 // splitModifier splits "timestamp(3) without time zone" into the name without
@@ -116,11 +108,19 @@ func decimalType(modifier string) (penstock.Type, bool) {
 // form: the column itself where its binary form is decoded, else the text that
 // the type's output function prints, which is also what pgoutput sends.
 // (A cast to text is not that for every type: it pads inet, and trims character.)
-func loadExpression(column string, m mapping, outputFunction string) string {
-	if m.binary != nil {
+func loadExpression(column string, t typeInfo) string {
+	if mapType(t).binary != nil {
 		return column
 	}
-	return "pg_catalog.textin(" + outputFunction + "(" + column + "))"
+	return "pg_catalog.textin(" + t.print(column) + ")"
+}
+
+// print is the SQL of an expression of the type as its output function prints it.
+func (t typeInfo) print(expression string) string {
+	if t.printed != "" { // refcursor is printed by the function of text
+		expression += "::" + t.printed
+	}
+	return t.output + "(" + expression + ")"
 }
 
 // loadDecode is the decoder for what loadExpression selects.
