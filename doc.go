@@ -20,6 +20,7 @@
 //   - source.go       Source, Capture, Load, Stream: the seam to databases read
 //   - target.go       Target, Destination: the seam to warehouses written
 //   - warehouse.go    Warehouse, Session: the seam to warehouses queried
+//   - journal.go      Journal: what streams have done, for people to look at
 //   - refresh.go      Refresh: which tables are to be loaded again
 //   - store.go        Store: where integrations are remembered
 //   - status.go       StreamStatus: what is known about a running stream

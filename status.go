@@ -22,6 +22,7 @@ type StreamStatus struct {
 	Problems []Problem
 
 	Applied      Position
+	AppliedLabel string        // Applied as the source's users write it; see Labeler
 	LastCommit   time.Time     // source commit time of the newest applied transaction
 	LastApplied  time.Time     // when it became queryable
 	Lag          time.Duration // commit to queryable: of the last batch, or growing while one is waiting
@@ -30,6 +31,10 @@ type StreamStatus struct {
 	RowsChanged  int64         // applied since this process started
 	BytesApplied int64         // decoded bytes, applied since this process started
 	RowsLoaded   int64         // by first loads and reloads since this process started
+
+	// Of rows changed, loaded and applied, over the last ten seconds.
+	RowsPerSecond  float64
+	BytesPerSecond float64
 
 	Loading *LoadProgress // nil while nothing is being loaded
 	Tables  []TableStatus

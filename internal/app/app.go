@@ -21,6 +21,7 @@ import (
 	"penstock"
 	"penstock/internal/config"
 	"penstock/internal/control"
+	"penstock/internal/journal"
 	"penstock/internal/pgwire"
 	"penstock/internal/secret"
 	"penstock/internal/store/sqlitestore"
@@ -45,6 +46,7 @@ type App struct {
 	sources    map[string]control.SourceEntry
 	targets    map[string]control.TargetEntry
 	warehouses map[string]*duckdbtarget.Warehouse
+	journals   map[string]*journal.Journal // by target
 	supervisor *control.Supervisor
 
 	api       net.Listener
@@ -63,6 +65,7 @@ const (
 	socketName     = "penstock.sock"
 	warehousesName = "warehouses"
 	spillName      = "spill"
+	journalsName   = "journal"
 	tlsName        = "tls"
 )
 
@@ -72,7 +75,8 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *App, err err
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &App{cfg: cfg, log: opts.Logger, opts: opts, scheme: "http", warehouses: map[string]*duckdbtarget.Warehouse{}, endpoints: map[string]*pgwire.Server{}}
+	a := &App{cfg: cfg, log: opts.Logger, opts: opts, scheme: "http", warehouses: map[string]*duckdbtarget.Warehouse{},
+		journals: map[string]*journal.Journal{}, endpoints: map[string]*pgwire.Server{}}
 	defer func() {
 		if err != nil {
 			a.close()
@@ -148,6 +152,7 @@ func (a *App) Run(ctx context.Context) error {
 	for _, w := range a.cfg.Warnings() {
 		a.log.Warn("configuration", "warning", w)
 	}
+	defer a.keepJournals(ctx)()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.supervisor.Run(ctx) })
 	g.Go(func() error { return serveHTTP(ctx, a.api, a.handler, a.log) })
@@ -164,6 +169,20 @@ func (a *App) Run(ctx context.Context) error {
 	err := g.Wait()
 	a.log.Info("penstock has stopped")
 	return err
+}
+
+// keepJournals writes the journals until stop is called, which has to be after
+// everything that is written down has ended.
+func (a *App) keepJournals(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var g errgroup.Group
+	for _, j := range a.journals {
+		g.Go(func() error { return j.Run(ctx) })
+	}
+	return func() {
+		cancel()
+		_ = g.Wait() // a journal does not fail
+	}
 }
 
 // APIAddr returns the address that the RDS API listens on.
@@ -193,6 +212,9 @@ func (a *App) close() {
 	for _, w := range a.warehouses {
 		errs = append(errs, w.Close())
 	}
+	for _, j := range a.journals {
+		errs = append(errs, j.Close())
+	}
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
 	}
@@ -200,7 +222,7 @@ func (a *App) close() {
 		errs = append(errs, a.lock.Close())
 	}
 	a.api, a.sql, a.socket, a.profiles, a.store, a.lock = nil, nil, nil, nil, nil, nil
-	a.endpoints, a.sources, a.warehouses = nil, nil, nil
+	a.endpoints, a.sources, a.warehouses, a.journals = nil, nil, nil, nil
 	if err := errors.Join(errs...); err != nil {
 		a.log.Warn("closing", "error", err)
 	}

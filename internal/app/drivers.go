@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"penstock"
 	"penstock/internal/config"
 	"penstock/internal/control"
+	"penstock/internal/journal"
 	"penstock/internal/pipeline"
 	"penstock/internal/source/pgsource"
 	"penstock/internal/target/duckdbtarget"
@@ -59,9 +61,21 @@ func (a *App) openTargets(ctx context.Context) error {
 			return err
 		}
 		a.warehouses[t.Name] = w
+		if a.journals[t.Name], err = a.openJournal(ctx, t.Name); err != nil {
+			return err
+		}
 		a.targets[t.Name] = control.TargetEntry{ARN: a.cfg.TargetARN(t), Target: w, Authorize: t.Authorization == config.AuthorizationRequired}
 	}
 	return nil
+}
+
+// openJournal opens the journal of what streams into a target do.
+func (a *App) openJournal(ctx context.Context, target string) (*journal.Journal, error) {
+	dir := filepath.Join(a.cfg.DataDir, journalsName)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, folderError(dir, err)
+	}
+	return journal.Open(ctx, filepath.Join(dir, target+".db"), a.log.With("target", target))
 }
 
 // Bounds of what one stream may hold in memory.
@@ -103,7 +117,8 @@ func (a *App) runner(in penstock.Integration, db penstock.DestinationDatabase) (
 
 		StopOnLostPosition: settings.OnLostPosition == config.LostPositionStop,
 
-		Logger: a.log.With("source", settings.Name),
+		Journal: a.journals[name],
+		Logger:  a.log.With("source", settings.Name),
 	}), nil
 }
 

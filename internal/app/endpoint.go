@@ -81,6 +81,13 @@ func (v targetViews) Integrations() []redshift.IntegrationView {
 	return out
 }
 
+func (v targetViews) History() penstock.History {
+	if j := v.app.journals[v.target]; j != nil {
+		return j
+	}
+	return nil
+}
+
 // targetManager carries out what a target's SQL endpoint is asked about its
 // integrations.
 type targetManager struct {

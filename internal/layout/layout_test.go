@@ -56,6 +56,7 @@ var rules = []rule{
 		"the SQL endpoint serves any warehouse, by the vocabulary's interface"},
 	{"internal/console", []string{".", "internal/control"}, nil, "the console shows what the control plane knows"},
 
+	{"internal/journal", []string{"."}, nil, "a journal keeps what it is told; it knows nobody who tells it or asks"},
 	{"internal/metrics", []string{"."}, nil, "metrics show statuses; who has them passes them in"},
 	{"internal/config", []string{".", "internal/policy"}, nil, "the configuration decides what is valid and starts nothing"},
 	{"internal/secret", []string{"."}, none, "keys and ciphertexts are bytes; of the vocabulary it needs the kinds of failure"},

@@ -125,7 +125,10 @@ func (c *conn) prepareEngine(ctx context.Context, source redshift.Statement, dec
 // fill makes a system view of that name queryable in the session.
 func (c *conn) fill(ctx context.Context, view string) error {
 	if !redshift.NeedsDatabases(view) {
-		columns, rows := redshift.Fill(view, c.server.cfg.Views, c.superuser)
+		columns, rows, err := redshift.Fill(ctx, view, c.server.cfg.Views, c.superuser)
+		if err != nil {
+			return err
+		}
 		return c.session.Materialize(ctx, view, columns, rows)
 	}
 	names, err := c.server.cfg.Warehouse.Databases(ctx)

@@ -15,6 +15,8 @@ import (
 // which cannot be read.
 type someViews struct{}
 
+func (someViews) History() penstock.History { return nil }
+
 func (someViews) Integrations() []redshift.IntegrationView {
 	return []redshift.IntegrationView{{
 		Integration: penstock.Integration{ID: "0c1e2d3f-0000-4000-8000-000000000001"},

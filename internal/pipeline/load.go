@@ -23,7 +23,12 @@ type loading struct {
 	mu     sync.Mutex
 	left   map[penstock.TableID]int   // chunks to do
 	failed map[penstock.TableID]error // not to be completed
+	copied map[penstock.TableID]copied
+	began  time.Time
 }
+
+// copied is how much of a table has been handed over.
+type copied struct{ rows, bytes int64 }
 
 // load copies tables into hidden versions while no stream is open. A table
 // that changes under it, or alone cannot be read, is left for a later turn; the
@@ -91,7 +96,8 @@ func (p *Pipeline) ensure(ctx context.Context, tables []penstock.Table) error {
 
 // copyTables reads all that a load shows.
 func (p *Pipeline) copyTables(ctx context.Context, view penstock.Load, tables []penstock.Table) (*loading, error) {
-	l := &loading{p: p, view: view, tables: tables, left: map[penstock.TableID]int{}, failed: map[penstock.TableID]error{}}
+	l := &loading{p: p, view: view, tables: tables, left: map[penstock.TableID]int{}, failed: map[penstock.TableID]error{},
+		copied: map[penstock.TableID]copied{}, began: time.Now()}
 	chunks := view.Chunks()
 	total := int64(0)
 	for _, c := range chunks {
@@ -149,6 +155,7 @@ func (l *loading) read(ctx context.Context, c penstock.Chunk, rows *penstock.Row
 			return err
 		}
 		l.p.status.loaded(int64(n), int64(size))
+		l.count(id, int64(n), int64(size))
 		return nil
 	})
 	switch penstock.KindOf(err) {
@@ -161,6 +168,13 @@ func (l *loading) read(ctx context.Context, c penstock.Chunk, rows *penstock.Row
 	}
 	l.p.status.loadedChunk(c.Bytes, l.done(id))
 	return nil
+}
+
+func (l *loading) count(id penstock.TableID, rows, bytes int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.copied[id]
+	l.copied[id] = copied{c.rows + rows, c.bytes + bytes}
 }
 
 func (l *loading) hasFailed(id penstock.TableID) bool {
@@ -208,6 +222,7 @@ func (l *loading) record(ctx context.Context, d penstock.Destination, t *penstoc
 			return err
 		}
 		l.p.retry.forget(t.ID)
+		l.p.status.loadedTable(t, l.copied[t.ID], l.began)
 		l.p.log.Info("table loaded", "table", t.String())
 		return nil
 	}

@@ -35,6 +35,9 @@ type Config struct {
 	// is NullifyBadValues.
 	BadValues BadValuePolicy
 
+	// Journal takes note of what the stream does; nil to keep nothing.
+	Journal penstock.Journal
+
 	Logger *slog.Logger
 }
 

@@ -173,7 +173,7 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 	if b.Next == p.status.position() && !apply.inside && c.Empty() && len(b.States) == 0 {
 		return nil
 	}
-	size := c.Size()
+	size, from, began := c.Size(), p.status.position(), time.Now()
 	err := apply.apply(ctx, b, false)
 	if penstock.KindOf(err) == penstock.KindStale && err != nil {
 		return p.reloadStale(ctx, b, err)
@@ -199,7 +199,7 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 		}
 		p.log.Info("tables synced", "tables", len(c.Passed))
 	}
-	p.status.applied(b, c, size)
+	p.status.applied(b, c, size, from, began)
 	if !c.Open {
 		if err := failpoint.Here(failpoint.PipelineBeforeAck); err != nil {
 			return err

@@ -23,11 +23,15 @@ type status struct {
 	failed   *penstock.Problem // why the last load beside the stream failed
 	findings []penstock.Problem
 	load     *penstock.LoadProgress
+	diary    diary
+	known    bool // s.Tables has been read from the destination
+	speed    speed
 }
 
 func (s *status) init(cfg Config) {
 	s.s.Database = penstock.DestinationDatabase{Name: cfg.Spec.Name, SourceDatabase: cfg.Spec.SourceDatabase, CreatedAt: cfg.Created}
 	s.s.State = penstock.StreamSchemaDiscovery
+	s.diary = newDiary(cfg)
 }
 
 func (s *status) get() penstock.StreamStatus {
@@ -51,6 +55,7 @@ func (s *status) get() penstock.StreamStatus {
 		l := *s.load
 		out.Loading = &l
 	}
+	out.RowsPerSecond, out.BytesPerSecond = s.speed.now()
 	for _, commit := range s.waiting {
 		out.Lag = max(out.Lag, time.Since(commit))
 	}
@@ -74,7 +79,10 @@ func (s *status) change(f func()) {
 
 func (s *status) setTables(t []penstock.TableStatus) {
 	s.change(func() {
-		s.s.Tables = t
+		if s.known { // what was there when this process began is no change
+			s.diary.changed(s.s.Tables, t, s.s.Applied)
+		}
+		s.s.Tables, s.known = t, true
 		if !slices.ContainsFunc(t, func(t penstock.TableStatus) bool {
 			return t.State == penstock.TableResyncRequired || t.State == penstock.TableResyncInitiated
 		}) {
@@ -124,7 +132,7 @@ func (s *status) setLoadFailed(err error) {
 }
 
 func (s *status) setPosition(p penstock.Position) {
-	s.change(func() { s.s.Applied, s.stored = p, time.Now() })
+	s.change(func() { s.s.Applied, s.s.AppliedLabel, s.stored = p, s.diary.label(p), time.Now() })
 }
 
 func (s *status) position() (p penstock.Position) {
@@ -157,14 +165,15 @@ func (s *status) pending(c *penstock.Changes) {
 	})
 }
 
-// applied takes note of a batch that has become queryable.
-func (s *status) applied(b *penstock.Batch, c *penstock.Changes, size int) {
+// applied takes note of a batch that has become queryable, and of where and
+// when applying it began.
+func (s *status) applied(b *penstock.Batch, c *penstock.Changes, size int, from penstock.Position, began time.Time) {
 	s.change(func() {
+		s.diary.applied(from, b, began)
 		s.s.BytesApplied += int64(size)
-		for i := range b.Tables {
-			t := &b.Tables[i]
-			s.s.RowsChanged += t.Inserted + t.Updated + t.Deleted
-		}
+		rows := rowsOf(b)
+		s.s.RowsChanged += rows
+		s.speed.add(rows, int64(size))
 		delete(s.waiting, c)
 		if b.Partial {
 			return
@@ -180,12 +189,16 @@ func (s *status) applied(b *penstock.Batch, c *penstock.Changes, size int) {
 
 // followed takes note of changes applied to tables that are being loaded.
 func (s *status) followed(b *penstock.Batch) {
-	s.change(func() {
-		for i := range b.Tables {
-			t := &b.Tables[i]
-			s.s.RowsChanged += t.Inserted + t.Updated + t.Deleted
-		}
-	})
+	s.change(func() { s.s.RowsChanged += rowsOf(b) })
+}
+
+// rowsOf returns how many rows a batch changes, as the source counts.
+func rowsOf(b *penstock.Batch) (n int64) {
+	for i := range b.Tables {
+		t := &b.Tables[i]
+		n += t.Inserted + t.Updated + t.Deleted
+	}
+	return n
 }
 
 func (s *status) loadBegins(tables int, bytes int64) {
@@ -199,6 +212,7 @@ func (s *status) loaded(rows, size int64) {
 		s.load.Rows += rows
 		s.s.RowsLoaded += rows
 		s.s.BytesApplied += size
+		s.speed.add(rows, size)
 	})
 }
 
@@ -209,6 +223,11 @@ func (s *status) loadedChunk(bytes int64, table bool) {
 			s.load.TablesDone++
 		}
 	})
+}
+
+// loadedTable takes note of a table that has been copied completely.
+func (s *status) loadedTable(t *penstock.Table, c copied, began time.Time) {
+	s.change(func() { s.diary.loaded(t, c.rows, c.bytes, began, s.s.Applied) })
 }
 
 func (s *status) loadEnds() { s.change(func() { s.load = nil }) }

@@ -1,6 +1,8 @@
 package redshift
 
 import (
+	"cmp"
+	"strconv"
 	"time"
 
 	"penstock"
@@ -45,11 +47,27 @@ func (w *rowWriter) known(s string) *rowWriter {
 	return w.text(s)
 }
 
-func (w *rowWriter) checkpoint(p penstock.Position) *rowWriter {
-	if p == "" {
+// checkpoint writes where a stream's destination stands.
+func (w *rowWriter) checkpoint(s *penstock.StreamStatus) *rowWriter {
+	position := cmp.Or(s.AppliedLabel, string(s.Applied))
+	if position == "" {
 		return w.null()
 	}
-	return w.text(checkpointText(p))
+	return w.text(checkpointText(position))
+}
+
+// tableID writes a table's identity where it is a number that fits.
+func (w *rowWriter) tableID(id penstock.TableID) *rowWriter {
+	n, err := strconv.ParseInt(string(id), 10, 32)
+	if err != nil {
+		return w.null()
+	}
+	return w.int32(int32(n))
+}
+
+func (w *rowWriter) float64(x float64) *rowWriter {
+	w.next().AppendFloat64(x)
+	return w
 }
 
 func (w *rowWriter) int32(x int32) *rowWriter {

@@ -1,7 +1,9 @@
 package redshift
 
 import (
+	"context"
 	"encoding/json"
+	"maps"
 	"strings"
 
 	"penstock"
@@ -14,6 +16,9 @@ type Views interface {
 	// for every statement that mentions a system view, from any goroutine,
 	// and must not block.
 	Integrations() []IntegrationView
+	// History returns what streams into that warehouse have done, nil if that is
+	// not kept.
+	History() penstock.History
 }
 
 // IntegrationView is one integration and the state of its streams.
@@ -26,11 +31,21 @@ type IntegrationView struct {
 // systemView is a system view: its columns in Redshift's order, and its rows.
 type systemView struct {
 	columns []penstock.ResultColumn
-	fill    func(rows *rowWriter, all []IntegrationView)
+	fill    func(ctx context.Context, rows *rowWriter, v Views) error
 }
 
-var systemViews = map[string]*systemView{
-	pgDatabase: pgDatabaseView,
+// systemViews are all views that Rewrite knows, by name in lower case.
+var systemViews = func() map[string]*systemView {
+	all := map[string]*systemView{pgDatabase: pgDatabaseView}
+	maps.Copy(all, integrationViews)
+	maps.Copy(all, historyViews)
+	maps.Copy(all, ownViews)
+	return all
+}()
+
+// integrationViews are those of Redshift that show what is now, by the SVV
+// pages of its Database Developer Guide.
+var integrationViews = map[string]*systemView{
 	"svv_integration": {
 		columns: []penstock.ResultColumn{
 			text("integration_id"), text("target_database"), text("source"), text("state"),
@@ -67,17 +82,20 @@ func text(name string) penstock.ResultColumn { return column(name, penstock.Type
 
 // Fill returns the columns and rows of a system view that Rewrite named. What
 // is not known is NULL. Only superusers see rows, as in Redshift.
-func Fill(name string, views Views, superuser bool) ([]penstock.ResultColumn, *penstock.Rows) {
+func Fill(ctx context.Context, name string, views Views, superuser bool) ([]penstock.ResultColumn, *penstock.Rows, error) {
 	v := systemViews[name]
 	w := newRowWriter(v.columns)
-	if superuser && views != nil {
-		v.fill(w, views.Integrations())
+	if !superuser || views == nil {
+		return v.columns, w.rows, nil
 	}
-	return v.columns, w.rows
+	if err := v.fill(ctx, w, views); err != nil {
+		return nil, nil, err
+	}
+	return v.columns, w.rows, nil
 }
 
-func fillIntegration(w *rowWriter, all []IntegrationView) {
-	for _, in := range all {
+func fillIntegration(_ context.Context, w *rowWriter, v Views) error {
+	for _, in := range v.Integrations() {
 		if len(in.Streams) == 0 {
 			w.text(string(in.Integration.ID)).null().known(in.Engine).text(string(penstock.StreamPendingConnect))
 			w.null().null().int32(0).int32(0).null().null().null().bool(false).null()
@@ -99,14 +117,15 @@ func fillIntegration(w *rowWriter, all []IntegrationView) {
 			} else {
 				w.int64(s.Lag.Milliseconds())
 			}
-			w.checkpoint(s.Applied).int32(replicated).int32(failed).time(s.Database.CreatedAt)
+			w.checkpoint(s).int32(replicated).int32(failed).time(s.Database.CreatedAt)
 			w.int32(0).known(s.Database.SourceDatabase).bool(false).bool(false)
 		}
 	}
+	return nil
 }
 
-func fillTableState(w *rowWriter, all []IntegrationView) {
-	for _, in := range all {
+func fillTableState(_ context.Context, w *rowWriter, v Views) error {
+	for _, in := range v.Integrations() {
 		for i := range in.Streams {
 			s := &in.Streams[i]
 			for j := range s.Tables {
@@ -114,7 +133,7 @@ func fillTableState(w *rowWriter, all []IntegrationView) {
 				w.text(string(in.Integration.ID)).known(s.Database.Name).text(t.Table.Schema).text(t.Table.Name)
 				w.text(string(t.State))
 				if t.State == penstock.TableSynced {
-					w.checkpoint(s.Applied)
+					w.checkpoint(s)
 				} else {
 					w.null()
 				}
@@ -133,14 +152,15 @@ func fillTableState(w *rowWriter, all []IntegrationView) {
 			}
 		}
 	}
+	return nil
 }
 
-// checkpointText returns a position as the JSON text that the views show:
-// itself where it is a JSON object.
-func checkpointText(p penstock.Position) string {
-	if s := string(p); strings.HasPrefix(s, "{") && json.Valid([]byte(s)) {
-		return s
+// checkpointText returns a position, as the source's users write it, as the JSON
+// text that the views show: itself where it is a JSON object.
+func checkpointText(position string) string {
+	if strings.HasPrefix(position, "{") && json.Valid([]byte(position)) {
+		return position
 	}
-	b, _ := json.Marshal(map[string]string{"position": string(p)}) // a map of strings has no error
+	b, _ := json.Marshal(map[string]string{"position": position}) // a map of strings has no error
 	return string(b)
 }

@@ -39,6 +39,17 @@ func decodePosition(s penstock.Position) (p position, err error) {
 	return position{system: f[1], timeline: uint32(tl), database: uint32(db), slot: f[4], lsn: at}, nil
 }
 
+var _ penstock.Labeler = (*Source)(nil)
+
+// Label implements penstock.Labeler: the LSN, as pg_current_wal_lsn() prints it.
+func (s *Source) Label(p penstock.Position) string {
+	at, err := decodePosition(p)
+	if err != nil {
+		return ""
+	}
+	return at.lsn.String()
+}
+
 // String writes an LSN as PostgreSQL does.
 func (l lsn) String() string { return fmt.Sprintf("%X/%X", uint32(l>>32), uint32(l)) }
 
