@@ -155,6 +155,11 @@ type Stream interface {
 	// it has, possibly nothing. If none waits, the next one does not. It may
 	// be called from any goroutine.
 	Wake()
+	// Until keeps the stream from going beyond a position: Next begins no
+	// transaction that p does not cover, but completes one that it is inside
+	// of; it reports p as a Position once it is there, and then waits. "" lifts
+	// that. It holds when Until returns, and may be called from any goroutine.
+	Until(p Position)
 	// Ack tells the source that everything up to the position is durable at
 	// the target and may be forgotten (promise 3). It does not wait. It may be
 	// called while Next runs.

@@ -257,6 +257,9 @@ func (v *Vector) Truncate(n int) {
 	v.unchanged.truncate(n)
 }
 
+// SetNull makes value i, which is present, null. Its bytes stay where they are.
+func (v *Vector) SetNull(i int) { v.nulls.set(i) }
+
 // IsNull reports whether value i is null.
 func (v *Vector) IsNull(i int) bool { return v.nulls.has(i) }
 

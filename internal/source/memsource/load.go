@@ -45,9 +45,20 @@ func (c *capture) Load(ctx context.Context, tables []penstock.Table) (penstock.L
 	}
 	l := &load{capture: c, snapshot: db.snapshot(), files: map[penstock.TableID]int{}}
 	for i := range tables {
-		n := 0
 		if t := db.byID(tables[i].ID); t != nil {
-			l.files[tables[i].ID], n = t.file, len(t.rows)
+			l.files[tables[i].ID] = t.file
+		}
+	}
+	l.cut(tables)
+	return l, nil
+}
+
+// cut cuts tables into chunks.
+func (l *load) cut(tables []penstock.Table) {
+	for i := range tables {
+		n := 0
+		if t := l.capture.db.byID(tables[i].ID); t != nil {
+			n = len(t.rows)
 		}
 		for from := 0; from == 0 || from < n; from += chunkRows {
 			to := from + chunkRows
@@ -57,7 +68,6 @@ func (c *capture) Load(ctx context.Context, tables []penstock.Table) (penstock.L
 			l.chunks = append(l.chunks, penstock.Chunk{Table: &tables[i], Bytes: int64(max(min(n-from, chunkRows), 0)), Token: fmt.Sprintf("%d %d", from, to)})
 		}
 	}
-	return l, nil
 }
 
 // Snapshot implements penstock.Load.

@@ -21,6 +21,7 @@ type stream struct {
 	broken  bool // by the server
 
 	at     int // the last boundary delivered
+	until  int // the bound that Until has set; 0 if there is none
 	tables map[penstock.TableID]*streamTable
 
 	current record // the transaction being delivered
@@ -74,6 +75,18 @@ func (st *stream) Wake() {
 	case st.woken <- struct{}{}:
 	default:
 	}
+}
+
+// Until implements penstock.Stream.
+func (st *stream) Until(at penstock.Position) {
+	db := st.capture.db
+	db.source.mu.Lock()
+	defer db.source.mu.Unlock()
+	st.until = 0
+	if p, err := decodePosition(at); err == nil {
+		st.until = p.lsn
+	}
+	db.move()
 }
 
 // Ack implements penstock.Stream.
@@ -147,7 +160,7 @@ func (st *stream) take(ctx context.Context, c *penstock.Changes, limit int) (got
 	for {
 		if !st.inside {
 			i := slices.IndexFunc(db.log, func(r record) bool { return r.lsn > st.at })
-			if i < 0 {
+			if i < 0 || st.until != 0 && db.log[i].lsn > st.until {
 				break
 			}
 			st.current, st.next, st.inside = db.log[i], 0, true
@@ -168,8 +181,12 @@ func (st *stream) take(ctx context.Context, c *penstock.Changes, limit int) (got
 			return true, nil, nil
 		}
 	}
-	if db.lsn > st.at { // only what nobody carries
-		st.advance(db.lsn, c)
+	upto := db.lsn
+	if st.until != 0 {
+		upto = min(upto, st.until)
+	}
+	if upto > st.at { // only what nobody carries
+		st.advance(upto, c)
 		got = true
 	}
 	return got, db.moved, nil

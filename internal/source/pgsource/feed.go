@@ -29,6 +29,7 @@ type feed struct {
 	reads  int       // since window began
 	window time.Time // in which reads are counted
 
+	bell      chan struct{} // rung when one of these is set
 	mu        sync.Mutex
 	woken     bool // Wake was called and not yet heeded
 	cancelled bool // the context of the running call ended
@@ -53,7 +54,7 @@ var (
 )
 
 func newFeed(conn net.Conn) *feed {
-	f := &feed{conn: conn, buf: make([]byte, feedBuffer)}
+	f := &feed{conn: conn, buf: make([]byte, feedBuffer), bell: make(chan struct{}, 1)}
 	c := conn
 	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
 		c = t.NetConn()
@@ -178,6 +179,15 @@ func (f *feed) setBehind(on bool) {
 func (f *feed) arm(deadline time.Time, mayWake bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err := f.called(mayWake); err != nil {
+		return err
+	}
+	return f.conn.SetReadDeadline(deadline)
+}
+
+// called returns why the reader should come back, if it should; the caller
+// holds f.mu.
+func (f *feed) called(mayWake bool) error {
 	switch {
 	case f.closed:
 		return net.ErrClosed
@@ -187,7 +197,29 @@ func (f *feed) arm(deadline time.Time, mayWake bool) error {
 		f.woken = false
 		return errWoken
 	}
-	return f.conn.SetReadDeadline(deadline)
+	return nil
+}
+
+// pause waits, receiving nothing, until the reader is asked to come back.
+func (f *feed) pause() error {
+	for {
+		f.mu.Lock()
+		err := f.called(true)
+		f.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		<-f.bell
+	}
+}
+
+// ring ends a read or a pause, for the reader to look why.
+func (f *feed) ring() {
+	f.conn.SetReadDeadline(past)
+	select {
+	case f.bell <- struct{}{}:
+	default:
+	}
 }
 
 var past = time.Unix(1, 0)
@@ -197,7 +229,7 @@ func (f *feed) wake() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.woken = true
-	f.conn.SetReadDeadline(past)
+	f.ring()
 }
 
 // watch makes fill end when ctx does; stop ends the watching.
@@ -209,7 +241,7 @@ func (f *feed) watch(ctx context.Context) (stop func()) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.cancelled = true
-		f.conn.SetReadDeadline(past)
+		f.ring()
 	})
 	return func() { off() }
 }
@@ -217,6 +249,7 @@ func (f *feed) watch(ctx context.Context) (stop func()) {
 func (f *feed) close() error {
 	f.mu.Lock()
 	f.closed = true
+	f.ring()
 	f.mu.Unlock()
 	return f.conn.Close()
 }

@@ -103,6 +103,7 @@ type feedback struct {
 	// busy nobody does, and what the server says stays unread.
 	listening atomic.Bool
 	now       chan struct{}
+	asked     atomic.Bool // the next status asks the server to say where it is
 	stop      chan struct{}
 	once      sync.Once
 	done      chan struct{}
@@ -151,6 +152,12 @@ func (f *feedback) soon() {
 	}
 }
 
+// ask has a status sent at once that the server answers with how far it is.
+func (f *feedback) ask() {
+	f.asked.Store(true)
+	f.soon()
+}
+
 func (f *feedback) run() {
 	defer close(f.done)
 	tick := time.NewTicker(feedbackEvery)
@@ -162,6 +169,7 @@ func (f *feedback) run() {
 			f.send(false)
 			return
 		case <-f.now:
+			ask = f.asked.Swap(false)
 		case <-tick.C:
 			quiet := f.quiet()
 			ask = quiet > 2*feedbackEvery

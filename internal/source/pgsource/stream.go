@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -22,6 +23,10 @@ type stream struct {
 	position position // the last boundary delivered
 	tables   map[uint32]*streamTable
 	joining  []*streamTable // those with a join not passed yet
+
+	until atomic.Uint64 // the bound that Until has set; 0 if there is none
+	held  bool          // the bound keeps a transaction from being begun
+	ahead beginMessage  // that one
 
 	inTx   bool
 	split  bool   // a part of the transaction was delivered by an earlier Next
@@ -142,6 +147,12 @@ func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) error
 	}
 	got := false
 	for {
+		if !s.inTx && s.bounded(c, &got) {
+			if got {
+				return nil
+			}
+			return s.broken(ctx, s.pause())
+		}
 		kind, body, ok, err := s.feed.next()
 		if err == nil && !ok {
 			if got && !s.inTx {
@@ -151,9 +162,6 @@ func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) error
 			if err == nil {
 				continue
 			}
-			if errors.Is(err, errWoken) {
-				return nil
-			}
 		}
 		if err == nil {
 			var event bool
@@ -161,10 +169,7 @@ func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) error
 			got = got || event
 		}
 		if err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return classify(s.feedback.cause(err), "read the stream of "+s.capture.where())
+			return s.broken(ctx, err)
 		}
 		if s.inTx && s.filled >= limit {
 			c.Open = true
@@ -174,6 +179,18 @@ func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) error
 			return nil
 		}
 	}
+}
+
+// broken returns what Next returns when it could not read on: nothing, if it
+// was woken.
+func (s *stream) broken(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, errWoken):
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return classify(s.feedback.cause(err), "read the stream of "+s.capture.where())
 }
 
 // message handles one message of the server. event is true if a caller of
@@ -206,6 +223,9 @@ func (s *stream) message(ctx context.Context, kind byte, body []byte, c *penstoc
 		w.int64() // the server's clock
 		if w.byte() != 0 {
 			s.feedback.soon()
+		}
+		if bound := lsn(s.until.Load()); bound != 0 {
+			end = min(end, bound)
 		}
 		if w.bad || s.inTx || end <= s.position.lsn {
 			return false, w.err()
@@ -256,8 +276,11 @@ func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (eve
 		return false, s.row(b, c)
 	case 'B':
 		m, err := parseBegin(b[1:])
-		s.inTx, s.split, s.xid, s.final = true, false, m.xid, m.final
-		s.tx++
+		if bound := lsn(s.until.Load()); bound != 0 && m.final >= bound {
+			s.held, s.ahead = true, m
+		} else {
+			s.begin(m)
+		}
 		return false, err
 	case 'C':
 		m, err := parseCommit(b[1:])

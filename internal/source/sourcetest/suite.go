@@ -97,6 +97,10 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"FollowLargeTransaction", testFollowLargeTransaction},
 		{"FollowLeavesNothing", testFollowLeavesNothing},
 
+		{"Until", testUntil},
+		{"Pin", testPin},
+		{"PinWaits", testPinWaits},
+
 		{"NewTable", testNewTable},
 		{"Reshaped", testReshaped},
 		{"ReshapedInLargeTransaction", testReshapedInLargeTransaction},

@@ -128,16 +128,20 @@ var typeNames = map[duck.Type]string{
 // readChunk appends the rows of a chunk to rows. The types are those of its
 // columns after any cast.
 func readChunk(chunk duck.DataChunk, types []resultType, rows *penstock.Rows) {
-	n := int(duck.DataChunkGetSize(chunk))
+	readRange(chunk, types, rows, 0, int(duck.DataChunkGetSize(chunk)))
+}
+
+// readRange appends the rows of a chunk from one to before another.
+func readRange(chunk duck.DataChunk, types []resultType, rows *penstock.Rows, from, to int) {
 	for c := range types {
 		vec := duck.DataChunkGetVector(chunk, duck.IdxT(c))
-		readVector(duck.VectorGetData(vec), duck.VectorGetValidity(vec), &types[c], &rows.Vectors[c], n)
+		readVector(duck.VectorGetData(vec), duck.VectorGetValidity(vec), &types[c], &rows.Vectors[c], from, to)
 	}
 }
 
-// appendEach appends n values that f appends one by one, and nulls.
-func appendEach(validity unsafe.Pointer, v *penstock.Vector, n int, f func(i int)) {
-	for i := range n {
+// appendEach appends the values that f appends one by one, and nulls.
+func appendEach(validity unsafe.Pointer, v *penstock.Vector, from, to int, f func(i int)) {
+	for i := from; i < to; i++ {
 		if isValid(validity, i) {
 			f(i)
 		} else {
@@ -146,8 +150,8 @@ func appendEach(validity unsafe.Pointer, v *penstock.Vector, n int, f func(i int
 	}
 }
 
-func readVector(data, validity unsafe.Pointer, t *resultType, v *penstock.Vector, n int) {
-	each := func(f func(i int)) { appendEach(validity, v, n, f) }
+func readVector(data, validity unsafe.Pointer, t *resultType, v *penstock.Vector, from, to int) {
+	each := func(f func(i int)) { appendEach(validity, v, from, to, f) }
 	switch t.engine {
 	case duck.TypeBoolean:
 		each(func(i int) { v.AppendBool(at[uint8](data, i) != 0) })

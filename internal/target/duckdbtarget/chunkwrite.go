@@ -166,7 +166,7 @@ func (w *columnWriter) writeValues() {
 		for i := range dst {
 			r := w.row(i)
 			micros, east := w.src.TimeTZ(r)
-			if !holdsTime(micros) || east < -maxZoneSeconds || east > maxZoneSeconds {
+			if !holdsTimeTZ(micros, east) {
 				w.setBad(i)
 				continue
 			}

@@ -74,28 +74,32 @@ func (d *Destination) recover(ctx context.Context, spec penstock.DatabaseSpec) e
 }
 
 // read fills d from the database.
-func (d *Destination) read(ctx context.Context) error {
-	meta := ident(d.db.alias) + "." + metaSchema
-	pos, err := d.writer.texts(ctx, "SELECT applied FROM "+meta+".position")
+func (d *Destination) read(ctx context.Context) (err error) {
+	d.applied, d.entries, err = readMeta(ctx, d.writer, d.db)
+	return err
+}
+
+// readMeta reads what a database remembers.
+func readMeta(ctx context.Context, c *conn, db *database) (penstock.Position, map[penstock.TableID]*entry, error) {
+	meta := ident(db.alias) + "." + metaSchema
+	pos, err := c.texts(ctx, "SELECT applied FROM "+meta+".position")
 	if err != nil {
-		return err
+		return "", nil, err
 	}
 	if len(pos) != 1 {
-		return penstock.Errorf(penstock.KindInternal, "database %q has %d positions", d.db.name, len(pos))
+		return "", nil, penstock.Errorf(penstock.KindInternal, "database %q has %d positions", db.name, len(pos))
 	}
-	rows, err := d.writer.texts(ctx, "SELECT id, entry FROM "+meta+".tables")
+	rows, err := c.texts(ctx, "SELECT id, entry FROM "+meta+".tables")
 	if err != nil {
-		return err
+		return "", nil, err
 	}
-	d.applied, d.entries = penstock.Position(pos[0][0]), make(map[penstock.TableID]*entry, len(rows))
+	entries := make(map[penstock.TableID]*entry, len(rows))
 	for _, r := range rows {
-		e, err := decodeEntry(r[1])
-		if err != nil {
-			return err
+		if entries[penstock.TableID(r[0])], err = decodeEntry(r[1]); err != nil {
+			return "", nil, err
 		}
-		d.entries[penstock.TableID(r[0])] = e
 	}
-	return nil
+	return penstock.Position(pos[0][0]), entries, nil
 }
 
 // fault is the package's fault with this database's file.
@@ -124,29 +128,46 @@ func (d *Destination) State(ctx context.Context) (penstock.DestinationState, err
 		return penstock.DestinationState{}, d.fault(err, "read the state of database %q", d.db.name)
 	}
 	defer d.release(c)
-	sizes, err := c.texts(ctx, "SELECT schema_name, table_name, estimated_size::VARCHAR FROM duckdb_tables() WHERE database_name = ?", d.db.alias)
+	sizes, err := d.sizes(ctx, c)
 	if err != nil {
 		return penstock.DestinationState{}, d.fault(err, "read the state of database %q", d.db.name)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	st := assemble(d.applied, d.entries, sizes)
+	for i := range st.Tables {
+		if l := d.loading[st.Tables[i].Table.ID]; l != nil {
+			st.Tables[i].BadValues.Add(l.bad)
+		}
+	}
+	return st, nil
+}
+
+// sizes returns the engine's numbers of rows, by the stored names of schema and
+// table.
+func (d *Destination) sizes(ctx context.Context, c *conn) (map[[2]string]int64, error) {
+	sizes, err := c.texts(ctx, "SELECT schema_name, table_name, estimated_size::VARCHAR FROM duckdb_tables() WHERE database_name = ?", d.db.alias)
+	if err != nil {
+		return nil, err
 	}
 	rows := make(map[[2]string]int64, len(sizes))
 	for _, s := range sizes {
 		rows[[2]string{s[0], s[1]}], _ = strconv.ParseInt(s[2], 10, 64)
 	}
+	return rows, nil
+}
 
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	st := penstock.DestinationState{Applied: d.applied}
-	for id, e := range d.entries {
+// assemble puts together what is remembered, and the sizes of tables.
+func assemble(applied penstock.Position, entries map[penstock.TableID]*entry, sizes map[[2]string]int64) penstock.DestinationState {
+	st := penstock.DestinationState{Applied: applied}
+	for _, e := range entries {
 		s := penstock.TableStatus{Table: e.Known.Table, State: e.State, Reason: e.Reason, Changed: e.Changed,
 			Readable: e.Readable != nil, Rows: -1, Bytes: -1, Join: e.Join, BadValues: e.Bad.Clone()}
 		if v := e.current(); v != nil {
 			s.Table = v.Shape.Table
 		}
-		if l := d.loading[id]; l != nil {
-			s.BadValues.Add(l.bad)
-		}
 		if v := e.Readable; v != nil {
-			if n, ok := rows[[2]string{v.Schema, v.Table}]; ok {
+			if n, ok := sizes[[2]string{v.Schema, v.Table}]; ok {
 				s.Rows = n
 			}
 		}
@@ -156,7 +177,7 @@ func (d *Destination) State(ctx context.Context) (penstock.DestinationState, err
 		return cmp.Or(cmp.Compare(a.Table.Schema, b.Table.Schema), cmp.Compare(a.Table.Name, b.Table.Name),
 			cmp.Compare(a.Table.ID, b.Table.ID))
 	})
-	return st, nil
+	return st
 }
 
 // SetStates implements penstock.Destination.

@@ -121,6 +121,15 @@ func TestOutsideTheEngine(t *testing.T) {
 	if n := bads(); n != 2*int64(len(bad))+1 {
 		t.Errorf("%d bad values, want %d", n, 2*len(bad)+1)
 	}
+	// A View does to rows what storing them does.
+	v, err := d.View(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	if n := v.Store(shape, rows).Total(); n != int64(len(bad)) || render(rows) != want {
+		t.Errorf("a view counts %d bad values, want %d:\n%s\nwant\n%s", n, len(bad), render(rows), want)
+	}
 }
 
 // TestSwapUnderReaders swaps versions while clients read: they see one version

@@ -210,7 +210,7 @@ func (st *Statement) castValue(ctx context.Context, p *param, text string) (v du
 			chunk := duck.FetchChunk(*res)
 			defer duck.DestroyDataChunk(&chunk)
 			column := duck.DataChunkGetVector(chunk, 0)
-			readVector(duck.VectorGetData(column), duck.VectorGetValidity(column), &p.result, &vec, 1)
+			readVector(duck.VectorGetData(column), duck.VectorGetValidity(column), &p.result, &vec, 0, 1)
 		})
 	})
 	if err != nil {

@@ -72,6 +72,11 @@ func holdsDate(days int32) bool { return days >= minDate || days == -penstock.Da
 // holdsTime reports whether the engine has a time of that number.
 func holdsTime(micros int64) bool { return micros >= 0 && micros <= dayMicros }
 
+// holdsTimeTZ reports whether the engine has a time with that zone.
+func holdsTimeTZ(micros int64, secondsEast int32) bool {
+	return holdsTime(micros) && -maxZoneSeconds <= secondsEast && secondsEast <= maxZoneSeconds
+}
+
 // packTimeTZ returns the engine's form of a time with a zone: the time above,
 // the zone below, counted down from its largest value so that it sorts.
 func packTimeTZ(micros int64, secondsEast int32) uint64 {

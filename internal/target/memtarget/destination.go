@@ -81,8 +81,12 @@ func (d *Destination) State(ctx context.Context) (penstock.DestinationState, err
 	if err := d.begin(ctx, "State"); err != nil {
 		return penstock.DestinationState{}, err
 	}
-	st := penstock.DestinationState{Applied: d.db.applied}
-	for _, t := range d.db.tables {
+	return d.db.state(), nil
+}
+
+func (db *database) state() penstock.DestinationState {
+	st := penstock.DestinationState{Applied: db.applied}
+	for _, t := range db.tables {
 		s := t.status
 		s.Table, s.Rows, s.Bytes = t.known, -1, -1
 		if v := t.current(); v != nil {
@@ -97,7 +101,7 @@ func (d *Destination) State(ctx context.Context) (penstock.DestinationState, err
 		return cmp.Or(cmp.Compare(a.Table.Schema, b.Table.Schema), cmp.Compare(a.Table.Name, b.Table.Name),
 			cmp.Compare(a.Table.ID, b.Table.ID))
 	})
-	return st, nil
+	return st
 }
 
 // Ensure implements penstock.Destination.

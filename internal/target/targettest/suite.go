@@ -73,6 +73,8 @@ func Run(t *testing.T, empty func(t *testing.T) Subject) {
 		{"AlterPartial", testAlterPartial},
 		{"AlterRefused", testAlterRefused},
 		{"AlterAllTypes", testAlterAllTypes},
+		{"View", testView},
+		{"ViewOfAllTypes", testViewOfAllTypes},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,74 @@
+package memsource
+
+import (
+	"context"
+
+	"penstock"
+)
+
+// pin implements penstock.Pin.
+type pin struct {
+	capture  *capture
+	slot     int
+	snapshot snapshot
+	tables   []penstock.Table
+	files    map[penstock.TableID]int
+}
+
+var (
+	_ penstock.Pinner = (*capture)(nil)
+	_ penstock.Pin    = (*pin)(nil)
+)
+
+// Pin implements penstock.Pinner. Here every snapshot shows what is in the log
+// up to a place, so that it waits for nobody.
+func (c *capture) Pin(ctx context.Context, at penstock.Position) (penstock.Pin, error) {
+	db, s := c.db, c.db.source
+	defer s.mu.Unlock()
+	if err := s.begin(ctx, "Pin"); err != nil {
+		return nil, err
+	}
+	sl, _, err := c.resume(at)
+	if err != nil {
+		return nil, err
+	}
+	p := &pin{capture: c, slot: sl.number, snapshot: db.snapshot(), files: map[penstock.TableID]int{}}
+	for _, t := range db.tables {
+		if c.spec.Filter.Match(db.name, t.shape.Schema, t.shape.Name) {
+			p.tables = append(p.tables, *t.shape)
+			p.files[t.shape.ID] = t.file
+		}
+	}
+	return p, nil
+}
+
+// Position implements penstock.Pin.
+func (p *pin) Position() penstock.Position {
+	s := p.capture.db.source
+	return position{system: s.system, name: p.capture.db.name, slot: p.slot, lsn: p.snapshot.upto}.encode()
+}
+
+// Tables implements penstock.Pin.
+func (p *pin) Tables(ctx context.Context) ([]penstock.Table, error) {
+	s := p.capture.db.source
+	defer s.mu.Unlock()
+	if err := s.begin(ctx, "PinTables"); err != nil {
+		return nil, err
+	}
+	return p.tables, nil
+}
+
+// Load implements penstock.Pin.
+func (p *pin) Load(ctx context.Context, tables []penstock.Table) (penstock.Load, error) {
+	s := p.capture.db.source
+	defer s.mu.Unlock()
+	if err := s.begin(ctx, "PinLoad"); err != nil {
+		return nil, err
+	}
+	l := &load{capture: p.capture, snapshot: p.snapshot, files: p.files}
+	l.cut(tables)
+	return l, nil
+}
+
+// Close implements penstock.Pin; there is nothing to release.
+func (p *pin) Close() error { return nil }

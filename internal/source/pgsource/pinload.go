@@ -1,0 +1,127 @@
+package pgsource
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"penstock"
+)
+
+// pinnedPieces lists the files of tables as they were in the snapshot: all of
+// it is read from catalog tables, which obey snapshots as other tables do,
+// unlike the functions that readPieces uses. Only the sizes are of now.
+const pinnedPieces = `
+WITH RECURSIVE tree AS (
+  SELECT c.oid AS root, c.oid FROM pg_class c WHERE c.oid = ANY($1)
+  UNION ALL
+  SELECT t.root, i.inhrelid FROM tree t JOIN pg_class p ON p.oid = t.oid AND p.relkind = 'p' JOIN pg_inherits i ON i.inhparent = p.oid)
+SELECT t.root, c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), %s, c.relfilenode
+FROM tree t JOIN pg_class c ON c.oid = t.oid AND c.relkind = 'r' JOIN pg_namespace n ON n.oid = c.relnamespace
+ORDER BY c.oid`
+
+// inSnapshot calls f with a connection that shows the snapshot.
+func (p *pin) inSnapshot(ctx context.Context, f func(conn *pgx.Conn) error) error {
+	conn, err := p.capture.source.connect(ctx, p.capture.spec.Database)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if err := importSnapshot(ctx, conn, p.exported); err != nil {
+		return err
+	}
+	return f(conn)
+}
+
+// pieces lists the files of tables, by OID.
+func (p *pin) pieces(ctx context.Context, byOID map[uint32]*penstock.Table) (out []piece, err error) {
+	oids := make([]uint32, 0, len(byOID))
+	for oid := range byOID {
+		oids = append(oids, oid)
+	}
+	read := func(sizes string) error {
+		out = nil
+		return p.inSnapshot(ctx, func(conn *pgx.Conn) error {
+			rows, err := conn.Query(ctx, fmt.Sprintf(pinnedPieces, sizes), oids)
+			if err != nil {
+				return err
+			}
+			var root uint32
+			var x piece
+			_, err = pgx.ForEachRow(rows, []any{&root, &x.oid, &x.name, &x.pages, &x.bytes, &x.file}, func() error {
+				x.table = byOID[root]
+				out = append(out, x)
+				return nil
+			})
+			return err
+		})
+	}
+	err = read("COALESCE(pg_relation_size(c.oid), 0) / 8192, COALESCE(pg_table_size(c.oid), 0)")
+	if sqlState(err) == lockNotAvailable {
+		err = read("greatest(c.relpages, 0)::int8, greatest(c.relpages, 0)::int8 * 8192")
+	}
+	return out, err
+}
+
+// Tables implements penstock.Pin.
+func (p *pin) Tables(ctx context.Context) ([]penstock.Table, error) {
+	var tables []penstock.Table
+	spec := &p.capture.spec
+	err := p.inSnapshot(ctx, func(conn *pgx.Conn) error {
+		all, err := relations(ctx, conn, p.types, func(schema, name string) bool { return spec.Filter.Match(spec.Database, schema, name) })
+		for i := range all {
+			if all[i].carriable() {
+				tables = append(tables, all[i].table)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, classify(err, "list the tables of "+p.capture.where())
+	}
+	// What a partitioned table is made of, relations asks of now.
+	parted := map[uint32]*penstock.Table{}
+	for i := range tables {
+		if oid, err := tableOID(tables[i].ID); err == nil && tables[i].Parts != "" {
+			parted[oid] = &tables[i]
+			tables[i].Parts = ""
+		}
+	}
+	pieces, err := p.pieces(ctx, parted)
+	if err != nil {
+		return nil, classify(err, "list the partitions of "+p.capture.where())
+	}
+	for _, x := range pieces {
+		x.table.Parts = strings.TrimPrefix(fmt.Sprintf("%s %d/%d", x.table.Parts, x.oid, x.file), " ")
+	}
+	return tables, nil
+}
+
+// Load implements penstock.Pin.
+func (p *pin) Load(ctx context.Context, tables []penstock.Table) (penstock.Load, error) {
+	byOID := make(map[uint32]*penstock.Table, len(tables))
+	for i := range tables {
+		oid, err := tableOID(tables[i].ID)
+		if err != nil {
+			return nil, err
+		}
+		byOID[oid] = &tables[i]
+	}
+	pieces, err := p.pieces(ctx, byOID)
+	if err != nil {
+		return nil, classify(err, "list the files of tables of "+p.capture.where())
+	}
+	l := &load{capture: p.capture, exported: p.exported, files: map[uint32]uint32{}, types: p.types.byName(),
+		snapshot: snapshot{before: true, upto: p.position.lsn}}
+	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Compare(b.bytes, a.bytes) })
+	ranges := serverMajor(p.holder.PgConn()) >= tidScanMajor
+	for _, x := range pieces {
+		l.files[x.oid] = x.file
+		l.chunks = append(l.chunks, x.chunks(ranges)...)
+	}
+	return l, nil
+}

@@ -1,0 +1,49 @@
+package pgsource
+
+import "penstock"
+
+// Until implements penstock.Stream. A transaction is covered by a position if
+// its commit record begins before it.
+func (s *stream) Until(p penstock.Position) {
+	bound := lsn(0)
+	if at, err := decodePosition(p); err == nil {
+		bound = at.lsn
+	}
+	s.until.Store(uint64(bound))
+	s.feedback.ask()
+	s.Wake()
+}
+
+// begin begins a transaction.
+func (s *stream) begin(m beginMessage) {
+	s.inTx, s.split, s.xid, s.final = true, false, m.xid, m.final
+	s.tx++
+}
+
+// bounded reports, at a transaction boundary, whether the stream has come to
+// the bound that Until has set; it moves on to the bound if that is later, and
+// sets got then. A transaction that was kept back and may go on is begun.
+func (s *stream) bounded(c *penstock.Changes, got *bool) bool {
+	bound := lsn(s.until.Load())
+	if s.held && (bound == 0 || s.ahead.final < bound) {
+		s.held = false
+		s.begin(s.ahead)
+		return false
+	}
+	if bound == 0 {
+		return false
+	}
+	if s.held && s.position.lsn < bound {
+		s.advance(bound, c)
+		*got = true
+	}
+	return s.held || s.position.lsn >= bound
+}
+
+// pause waits at the bound, receiving nothing. The server is not to be blamed
+// for its silence meanwhile.
+func (s *stream) pause() error {
+	s.feedback.listening.Store(false)
+	defer s.feedback.listen()
+	return s.feed.pause()
+}
