@@ -82,6 +82,14 @@ type Capture interface {
 	Close() error
 }
 
+// Forgiver is a Capture that remembers what it has missed.
+type Forgiver interface {
+	// Forgive says that tables are going to be loaded again, so that what has been
+	// missed of them up to now is no longer worth a finding. It may be called
+	// from any goroutine while other methods are in use.
+	Forgive(ids []TableID)
+}
+
 // Load is a consistent view of tables while they are copied.
 type Load interface {
 	// Snapshot names what the load sees. The stream leaves out of a table

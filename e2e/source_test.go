@@ -182,12 +182,20 @@ func TestNoReplicaIdentity(t *testing.T) {
 	if status := p.describe(t, "bare").Status; status != types.IntegrationStatusNeedsAttention {
 		awaitStatus(t, p.client(secretKey), "bare", "needs_attention")
 	}
+	warehouse := p.warehouse(t, "dev")
 	states := func() []string {
-		return mustTable(t, p.warehouse(t, "dev"), "SELECT table_name, table_state, reason <> '' FROM svv_integration_table_state ORDER BY 1")
+		return mustTable(t, warehouse, "SELECT table_name, table_state, reason <> '' FROM svv_integration_table_state ORDER BY 1")
 	}
 	await(t, "the table to be Failed with a reason", func() bool { return states()[0] == "bare|Failed|t" })
 	execute(t, source, "INSERT INTO keyed VALUES (2, 'two')", "UPDATE keyed SET v = 'ONE' WHERE id = 1")
 	awaitEqual(t, p, source, map[string]string{"keyed": all["keyed"]})
+
+	// A refresh brings it up to date, and the next such change is noticed again.
+	execute(t, warehouse, "ALTER DATABASE "+db.Name+" INTEGRATION REFRESH INERROR TABLES")
+	awaitEqual(t, p, source, all)
+	await(t, "the table to be Synced", func() bool { return strings.HasPrefix(states()[0], "bare|Synced") })
+	execute(t, source, "DELETE FROM bare WHERE id = 50")
+	await(t, "the table to be Failed again", func() bool { return states()[0] == "bare|Failed|t" })
 
 	_, statement, _ := strings.Cut(mends(t, said), " or ")
 	execute(t, source, statement) // REPLICA IDENTITY FULL

@@ -49,13 +49,19 @@ type Pipeline struct {
 
 	capture penstock.Capture
 	writer  *writer
-	current atomic.Pointer[writer] // writer, for Refresh; nil while there is no destination
-	looks   chan struct{}          // see lookNow
+	current atomic.Pointer[running] // for Refresh; nil while there is no destination
+	looks   chan struct{}           // see lookNow
 	retry   retries
 	beside  *beside      // a load beside the stream; nil if there is none
 	shrink  atomic.Int32 // how often the limit has been halved
 
 	cannotFollow bool // the next load is made while no stream is open
+}
+
+// running is what a pipeline works with while it can be asked for something.
+type running struct {
+	*writer
+	capture penstock.Capture
 }
 
 // New returns a pipeline; it neither dials nor starts anything.
@@ -124,7 +130,7 @@ func (p *Pipeline) carry(ctx context.Context) (err error) {
 		return err
 	}
 	defer p.stopBeside()
-	p.current.Store(p.writer)
+	p.current.Store(&running{p.writer, p.capture})
 	defer p.current.Store(nil)
 	for ctx.Err() == nil {
 		if err := p.turn(ctx); err != nil {

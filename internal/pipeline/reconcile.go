@@ -84,7 +84,7 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 	for _, table := range tables {
 		present[table.ID] = true
 		st := byID[table.ID]
-		if f, ok := blocked[table.String()]; ok {
+		if f, ok := blocked[table.String()]; ok && !(f.Code == penstock.ProblemUnseenChanges && refreshed(st)) {
 			t.fail(st, table, reason(f))
 			continue
 		}
@@ -141,6 +141,12 @@ func reason(f penstock.Finding) string {
 // unseenChanges begins the reason of a table whose copy is wrong for good, also
 // when the source no longer finds anything.
 const unseenChanges = string(penstock.ProblemUnseenChanges) + ": "
+
+// refreshed reports whether a table is to be loaded again because somebody asked
+// for it, which makes good what has been missed until then.
+func refreshed(st *penstock.TableStatus) bool {
+	return st != nil && st.State == penstock.TableResyncRequired && st.Reason == refreshAsked
+}
 
 // fail marks a table that cannot be carried, unless it is marked already.
 func (t *turn) fail(st *penstock.TableStatus, table penstock.Table, reason string) {

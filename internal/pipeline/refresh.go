@@ -28,12 +28,16 @@ func (p *Pipeline) Refresh(ctx context.Context, r penstock.Refresh) (tables int,
 		if err != nil || len(chosen) == 0 {
 			return err
 		}
-		states := make([]penstock.TableStatus, len(chosen))
+		states, ids := make([]penstock.TableStatus, len(chosen)), make([]penstock.TableID, len(chosen))
 		for i, t := range chosen {
+			ids[i] = t.Table.ID
 			states[i] = penstock.TableStatus{Table: t.Table, State: penstock.TableResyncRequired, Reason: refreshAsked}
 			p.retry.forget(t.Table.ID)
 		}
 		tables = len(states)
+		if f, ok := w.capture.(penstock.Forgiver); ok {
+			f.Forgive(ids)
+		}
 		return d.SetStates(ctx, states)
 	})
 	switch {

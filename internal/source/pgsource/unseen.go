@@ -3,6 +3,7 @@ package pgsource
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,6 +17,34 @@ import (
 // a second or so behind, and what happens while no capture looks is not noticed.
 type unseen struct {
 	first map[uint32]int64 // the count when the table was first looked at
+
+	mu       sync.Mutex
+	forgiven []uint32 // whose count is to be looked at anew
+}
+
+var _ penstock.Forgiver = (*capture)(nil)
+
+// Forgive implements penstock.Forgiver. The next look counts from then on: what
+// the statistics, which are a second behind, tell late of what came before is
+// noticed once more, rather than anything overlooked.
+func (c *capture) Forgive(ids []penstock.TableID) {
+	c.unseen.mu.Lock()
+	defer c.unseen.mu.Unlock()
+	for _, id := range ids {
+		if oid, err := tableOID(id); err == nil {
+			c.unseen.forgiven = append(c.unseen.forgiven, oid)
+		}
+	}
+}
+
+// heed forgets the counts of tables that are forgiven.
+func (u *unseen) heed() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, oid := range u.forgiven {
+		delete(u.first, oid)
+	}
+	u.forgiven = u.forgiven[:0]
 }
 
 // unseenQuery: the statistics of a partitioned table are those of its partitions.
@@ -26,6 +55,7 @@ const unseenQuery = `SELECT o, pg_stat_get_tuples_updated(o) + pg_stat_get_tuple
 // look returns findings for tables that were changed unseen since the first
 // look at them.
 func (u *unseen) look(ctx context.Context, conn *pgx.Conn, rels []relation, database string) ([]penstock.Finding, error) {
+	u.heed()
 	byOID := map[uint32]*relation{}
 	var oids []uint32
 	for i := range rels {
