@@ -20,7 +20,7 @@ import (
 
 // openSource makes the driver of one configured source; it does not dial.
 func openSource(s *config.Source, log *slog.Logger) (penstock.Source, error) {
-	return pgsource.New(pgsource.Config{Name: s.Name, URL: s.ConnString(), Logger: log})
+	return pgsource.New(pgsource.Config{Name: s.Name, URL: s.ConnString(), Publication: s.Publication, Logger: log})
 }
 
 func openSources(cfg *config.Config, log *slog.Logger) (map[string]control.SourceEntry, error) {

@@ -125,6 +125,9 @@ type Source struct {
 	URL      *url.URL // without a password
 	Password Secret   // may be empty
 
+	// Publication is one that somebody prepared in every database; "" has each
+	// integration make its own.
+	Publication    string
 	Load           Loading
 	OnLostPosition LostPosition
 }

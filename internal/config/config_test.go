@@ -126,8 +126,8 @@ func TestEveryKey(t *testing.T) {
 		Throttle: config.Throttle{Rate: 2.5, Burst: 3},
 		Sources: []config.Source{
 			{Name: "shop", Kind: config.SourceDB, Password: config.NewSecret("from-url"),
-				URL:  parseURL(t, "postgresql://penstock@db.example.com:5433/postgres?sslmode=require"),
-				Load: config.Loading{Connections: 4}, OnLostPosition: config.LostPositionStop},
+				URL:         parseURL(t, "postgresql://penstock@db.example.com:5433/postgres?sslmode=require"),
+				Publication: "Prepared", Load: config.Loading{Connections: 4}, OnLostPosition: config.LostPositionStop},
 			{Name: "crm-2", Kind: config.SourceCluster, Password: config.NewSecret("key-from-file"),
 				URL:  parseURL(t, "postgres://penstock@127.0.0.1/postgres"),
 				Load: config.Loading{Connections: 2}, OnLostPosition: config.LostPositionReload},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 func (d *decoder) sources(v value) (all []Source) {
@@ -18,7 +19,7 @@ func (d *decoder) sources(v value) (all []Source) {
 			"kind":             parsed(d, &s.Kind, oneOf(SourceCluster, SourceDB)),
 			"url":              func(v value) { s.URL, inURL = d.sourceURL(v) },
 			"password":         d.secret(&s.Password),
-			"publication":      d.later,
+			"publication":      parsed(d, &s.Publication, parsePublication),
 			"ddl_trigger":      d.later,
 			"load":             func(v value) { d.load(v, &s.Load) },
 			"wal_alarm":        d.later,
@@ -93,6 +94,14 @@ func (d *decoder) sourceURL(v value) (*url.URL, Secret) {
 		u.User = url.User(name)
 	}
 	return u, Secret{password}
+}
+
+// parsePublication: names of publications are as long as PostgreSQL has them.
+func parsePublication(s string) (string, error) {
+	if s == "" || len(s) > 63 || strings.ContainsRune(s, 0) {
+		return "", errors.New("must be the name of a publication, of 1 to 63 bytes")
+	}
+	return s, nil
 }
 
 // parseConnections: each takes a session at the source, and memory here.

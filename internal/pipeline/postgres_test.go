@@ -25,7 +25,8 @@ type bench struct {
 	target *memtarget.Target
 	spec   penstock.CaptureSpec
 
-	stop func() error // of the running pipeline
+	stop func() error  // of the running pipeline
+	over chan struct{} // closed when it has ended
 	pipe *pipeline.Pipeline
 }
 
@@ -79,8 +80,12 @@ func (b *bench) start(t *testing.T) {
 		Spec: penstock.DatabaseSpec{Name: "shop", Integration: b.spec.Integration, SourceARN: "arn:aws:rds:us-east-1:000000000000:cluster:shop", SourceDatabase: b.db.Name},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- b.pipe.Run(ctx) }()
+	done, over := make(chan error, 1), make(chan struct{})
+	b.over = over
+	go func() {
+		defer close(over)
+		done <- b.pipe.Run(ctx)
+	}()
 	b.stop = sync.OnceValue(func() error {
 		cancel()
 		return <-done

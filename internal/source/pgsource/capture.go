@@ -27,6 +27,8 @@ type capture struct {
 	sql   *pgx.Conn // nil until needed, and after it broke
 	types *typeCache
 
+	publication uint32 // OID of the one that was prepared; 0 if ours are used
+
 	unseen    unseen
 	prepared  bool              // Prepare has succeeded: publications and slot are there
 	published map[uint32]string // the publication that each table was last found in
@@ -126,6 +128,13 @@ func (c *capture) begin(ctx context.Context, conn *pgx.Conn) (penstock.Position,
 	if err := dropSlots(ctx, conn, slotPrefix(c.spec.Integration), ""); err != nil {
 		return "", classify(err, "drop leftover slots on "+c.where())
 	}
+	if c.source.publication != "" {
+		// What there may be of ours, from before somebody prepared one.
+		if err := dropPublications(ctx, conn, c.spec.Integration); err != nil && sqlState(err) != "42501" {
+			return "", classify(err, "drop our publications on "+c.where())
+		}
+	}
+	c.prepared = false
 	if _, _, err := c.Tables(ctx); err != nil {
 		return "", err
 	}
@@ -138,7 +147,7 @@ func (c *capture) begin(ctx context.Context, conn *pgx.Conn) (penstock.Position,
 		return "", err
 	}
 	c.log.Info("slot created", "slot", slot, "lsn", start.String())
-	return position{system: server.system, timeline: server.timeline, database: server.database, slot: slot, lsn: start}.encode(), nil
+	return position{system: server.system, timeline: server.timeline, database: server.database, slot: slot, lsn: start, publication: c.publication}.encode(), nil
 }
 
 // slotPatience is how long making a slot may take before we say what it waits
@@ -237,8 +246,19 @@ func (c *capture) verify(ctx context.Context, conn *pgx.Conn, at penstock.Positi
 	}
 	// The server looks for publications as of each change: one that was dropped
 	// meanwhile, even if it has been made again, is not found for some.
+	if c.source.publication != "" {
+		pub, err := c.source.readPrepared(ctx, conn, c.spec.Database)
+		if err != nil {
+			return "", err
+		}
+		if c.publication = pub.oid; pub.oid != p.publication {
+			return "", lost("publication %s is not the one that was read so far", pub.name)
+		}
+	} else if p.publication != 0 {
+		return "", lost("it was read with a publication that somebody prepared")
+	}
 	names, err := collect[string](ctx, conn, `SELECT p.name FROM unnest($1::text[]) p(name)
-		WHERE NOT EXISTS (SELECT FROM pg_publication x WHERE x.pubname = p.name)`, []string{publicationName(c.spec.Integration), appendPublicationName(c.spec.Integration)})
+		WHERE NOT EXISTS (SELECT FROM pg_publication x WHERE x.pubname = p.name)`, c.publicationNames())
 	if err != nil {
 		return "", classify(err, "look up publications on "+c.where())
 	}

@@ -25,7 +25,10 @@ type relation struct {
 	identity string   // pg_class.relreplident
 	left     []string // names of columns that the stream does not carry
 	unlike   string   // a partition, quoted, that does not log the key; "" if none
-	unfull   string   // a partition, quoted, that does not log whole rows
+	// unpublished is what has updates and deletes published, where a publication
+	// that somebody prepared leaves them out.
+	unpublished string
+	unfull      string // a partition, quoted, that does not log whole rows
 }
 
 // identityNames selects the names of the columns in the index that is the
@@ -56,7 +59,7 @@ CROSS JOIN LATERAL (
   FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid
   CROSS JOIN LATERAL (` + fmt.Sprintf(identityNames, "l") + `) lk CROSS JOIN LATERAL (` + fmt.Sprintf(identityNames, "c") + `) ck
   WHERE c.relkind = 'p' AND t.isleaf AND l.relkind = 'r') parts
-WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND NOT c.relispartition AND c.relpersistence <> 't'
+WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND (NOT c.relispartition OR c.oid = ANY($1)) AND c.relpersistence <> 't'
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 ORDER BY n.nspname, c.relname`
 
@@ -67,9 +70,10 @@ WHERE a.attrelid = ANY($1) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum`
 
 // relations returns everything in the current database that looks like a
-// table and that keep accepts, with columns for those that can be carried.
-func relations(ctx context.Context, conn *pgx.Conn, types *typeCache, keep func(schema, name string) bool) ([]relation, error) {
-	rows, err := conn.Query(ctx, relationQuery)
+// table and that keep accepts, with columns for those that can be carried. Of
+// partitions it returns those that are asked for.
+func relations(ctx context.Context, conn *pgx.Conn, types *typeCache, keep func(schema, name string) bool, partitions ...uint32) ([]relation, error) {
+	rows, err := conn.Query(ctx, relationQuery, append([]uint32{}, partitions...))
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,8 @@
 //	publication penstock_3f2a91bc_append           tables without: inserts and truncates only
 //
 // and nothing else: no table, no schema, no trigger. Forget removes all of it.
+// With Config.Publication, one that somebody prepared is read instead, and left
+// alone (prepared.go).
 //
 // Invariants:
 //   - A table without replica identity is never published for UPDATE or

@@ -38,6 +38,7 @@ type load struct {
 	chunks   []penstock.Chunk
 	files    map[uint32]uint32   // relation OID → file node when the load began
 	types    map[string]typeInfo // by name
+	filters  map[uint32]string   // published relation → its row filter
 
 	mu   sync.Mutex
 	idle []*pgx.Conn
@@ -60,6 +61,9 @@ func (c *capture) Load(ctx context.Context, tables []penstock.Table) (penstock.L
 func (l *load) open(ctx context.Context, conn *pgx.Conn, tables []penstock.Table) error {
 	pieces, err := l.pieces(ctx, conn, tables)
 	if err != nil {
+		return err
+	}
+	if l.filters, err = l.capture.rowFilters(ctx, conn); err != nil {
 		return err
 	}
 	oids := make([]uint32, len(pieces))
@@ -365,11 +369,18 @@ func (l *load) copyStatement(t *penstock.Table, name string, from, to int64) str
 		b.WriteString(loadExpression(quote(c.Name), l.types[c.SourceType]))
 	}
 	b.WriteString(" FROM ONLY " + name)
-	switch {
-	case to >= 0:
-		fmt.Fprintf(&b, " WHERE ctid >= '(%d,0)' AND ctid < '(%d,0)'", from, to)
-	case from > 0:
-		fmt.Fprintf(&b, " WHERE ctid >= '(%d,0)'", from)
+	var where []string
+	if from > 0 || to >= 0 {
+		where = append(where, fmt.Sprintf("ctid >= '(%d,0)'", from))
+	}
+	if to >= 0 {
+		where = append(where, fmt.Sprintf("ctid < '(%d,0)'", to))
+	}
+	if oid, err := tableOID(t.ID); err == nil && l.filters[oid] != "" {
+		where = append(where, "("+l.filters[oid]+")")
+	}
+	if len(where) > 0 {
+		b.WriteString(" WHERE " + strings.Join(where, " AND "))
 	}
 	b.WriteString(") TO STDOUT (FORMAT binary)")
 	return b.String()

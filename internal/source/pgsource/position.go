@@ -17,26 +17,38 @@ type position struct {
 	database uint32 // OID
 	slot     string
 	lsn      lsn
+	// publication is the OID of the publication that somebody prepared and the
+	// stream reads; 0, and not written, if it reads our own.
+	publication uint32
 }
 
 const positionPrefix = "postgresql"
 
 func (p position) encode() penstock.Position {
-	return penstock.Position(fmt.Sprintf("%s:%s:%d:%d:%s:%s", positionPrefix, p.system, p.timeline, p.database, p.slot, p.lsn))
+	text := fmt.Sprintf("%s:%s:%d:%d:%s:%s", positionPrefix, p.system, p.timeline, p.database, p.slot, p.lsn)
+	if p.publication != 0 {
+		text += fmt.Sprintf(":%d", p.publication)
+	}
+	return penstock.Position(text)
 }
 
 func decodePosition(s penstock.Position) (p position, err error) {
 	f := strings.Split(string(s), ":")
-	if len(f) != 6 || f[0] != positionPrefix {
+	if len(f) != 6 && len(f) != 7 || f[0] != positionPrefix {
 		return p, penstock.Errorf(penstock.KindPositionLost, "stored position %q is not one of PostgreSQL", s)
 	}
 	tl, err1 := strconv.ParseUint(f[2], 10, 32)
 	db, err2 := strconv.ParseUint(f[3], 10, 32)
 	at, err3 := parseLSN(f[5])
-	if err1 != nil || err2 != nil || err3 != nil {
+	var pub uint64
+	var err4 error
+	if len(f) == 7 {
+		pub, err4 = strconv.ParseUint(f[6], 10, 32)
+	}
+	if err1 != nil || err2 != nil || err3 != nil || err4 != nil {
 		return p, penstock.Errorf(penstock.KindPositionLost, "stored position %q is damaged", s)
 	}
-	return position{system: f[1], timeline: uint32(tl), database: uint32(db), slot: f[4], lsn: at}, nil
+	return position{system: f[1], timeline: uint32(tl), database: uint32(db), slot: f[4], lsn: at, publication: uint32(pub)}, nil
 }
 
 var _ penstock.Labeler = (*Source)(nil)

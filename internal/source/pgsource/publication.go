@@ -13,24 +13,21 @@ import (
 	"penstock/internal/failpoint"
 )
 
-// Tables implements penstock.Capture: it looks at the catalog, brings the two
-// publications in line with it, and returns what is published.
+// Tables implements penstock.Capture: it looks at the catalog, brings our two
+// publications in line with it, unless one was prepared, and returns what is
+// published.
 func (c *capture) Tables(ctx context.Context) ([]penstock.Table, []penstock.Finding, error) {
 	conn, err := c.conn(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	rels, err := relations(ctx, conn, c.types, func(schema, name string) bool {
-		return c.spec.Filter.Match(c.spec.Database, schema, name)
-	})
+	rels, findings, err := c.selected(ctx, conn)
 	if err != nil {
-		return nil, nil, classify(err, "read the catalog of "+c.where())
+		return nil, nil, err
 	}
-	var findings []penstock.Finding
 	byOID := map[uint32]*relation{}
 	for i := range rels {
 		r := &rels[i]
-		findings = append(findings, tableFindings(r, c.spec.Database)...)
 		if r.carriable() && len(r.table.Columns) > 0 {
 			byOID[r.oid] = r
 		}
@@ -43,9 +40,11 @@ func (c *capture) Tables(ctx context.Context) ([]penstock.Table, []penstock.Find
 	if err := failpoint.Here(failpoint.SourceBeforePublish); err != nil {
 		return nil, nil, err
 	}
-	refused, err := c.publish(ctx, conn, byOID)
-	if err != nil {
-		return nil, nil, err
+	var refused map[uint32]error
+	if c.source.publication == "" {
+		if refused, err = c.publish(ctx, conn, byOID); err != nil {
+			return nil, nil, err
+		}
 	}
 	if err := failpoint.Here(failpoint.SourceAfterPublish); err != nil {
 		return nil, nil, err
@@ -309,6 +308,9 @@ var forgetsPublished = map[int]int{13: 21, 14: 18, 15: 13, 16: 9, 17: 5}
 // what is published, once nobody is left who wrote to the tables before: by a
 // change to the publications that changes nothing.
 func (c *capture) refreshPublications(ctx context.Context, conn *pgx.Conn) error {
+	if c.source.publication != "" {
+		return nil // not ours to alter; Check tells
+	}
 	if fixed, ok := forgetsPublished[serverMajor(conn.PgConn())]; !ok || serverMinor(conn.PgConn()) >= fixed {
 		return nil
 	}

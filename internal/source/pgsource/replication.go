@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,8 +43,11 @@ func (c *capture) startReplication(ctx context.Context, pc *pgconn.PgConn, p pos
 		return nil, nil, classify(err, "take over the connection to "+c.where())
 	}
 	conn := hijacked.Conn
-	command := fmt.Sprintf(`START_REPLICATION SLOT %s LOGICAL %s (proto_version '1', publication_names '%s,%s')`,
-		quote(p.slot), p.lsn, quote(publicationName(c.spec.Integration)), quote(appendPublicationName(c.spec.Integration)))
+	var names []string
+	for _, n := range c.publicationNames() {
+		names = append(names, strings.ReplaceAll(quote(n), "'", "''"))
+	}
+	command := fmt.Sprintf(`START_REPLICATION SLOT %s LOGICAL %s (proto_version '1', publication_names '%s')`, quote(p.slot), p.lsn, strings.Join(names, ","))
 	f := newFeed(conn)
 	stop := f.watch(ctx)
 	defer stop()

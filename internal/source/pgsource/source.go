@@ -20,6 +20,10 @@ type Config struct {
 	URL      string // postgres://user@host:port/database?options
 	Password string // instead of one in URL, if not empty
 	Logger   *slog.Logger
+
+	// Publication is one that somebody prepared in every database. It is never
+	// altered, nor dropped by Forget. "": each capture has its own.
+	Publication string
 }
 
 // Source is a PostgreSQL server.
@@ -27,6 +31,8 @@ type Source struct {
 	name string
 	base *pgx.ConnConfig
 	log  *slog.Logger
+
+	publication string // Config.Publication
 }
 
 var _ penstock.Source = (*Source)(nil)
@@ -52,7 +58,7 @@ func New(cfg Config) (*Source, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Source{name: cfg.Name, base: base, log: cfg.Logger.With("source", cfg.Name)}, nil
+	return &Source{name: cfg.Name, base: base, log: cfg.Logger.With("source", cfg.Name), publication: cfg.Publication}, nil
 }
 
 // Engine implements penstock.Source.
@@ -135,12 +141,20 @@ func (s *Source) forgetDatabase(ctx context.Context, database string, id penstoc
 	if err := failpoint.Here(failpoint.SourceSlotsDropped); err != nil {
 		return err
 	}
-	for _, p := range []string{publicationName(id), appendPublicationName(id)} {
-		if _, err := conn.Exec(ctx, "DROP PUBLICATION IF EXISTS "+quote(p)); err != nil {
-			return classify(err, "drop publication "+p+" in "+s.at(database))
-		}
+	if err := dropPublications(ctx, conn, id); err != nil {
+		return classify(err, "drop the publications in "+s.at(database))
 	}
 	return failpoint.Here(failpoint.SourceAfterForgotten)
+}
+
+// dropPublications drops those that captures of an integration make.
+func dropPublications(ctx context.Context, conn *pgx.Conn, id penstock.IntegrationID) error {
+	for _, p := range []string{publicationName(id), appendPublicationName(id)} {
+		if _, err := conn.Exec(ctx, "DROP PUBLICATION IF EXISTS "+quote(p)); err != nil {
+			return fmt.Errorf("publication %s: %w", p, err)
+		}
+	}
+	return nil
 }
 
 // dropSlots drops the slots of the current database whose name begins with

@@ -85,11 +85,15 @@ func (u *unseen) look(ctx context.Context, conn *pgx.Conn, rels []relation, data
 			r := byOID[oid]
 			name := quote(r.table.Schema, r.table.Name)
 			mend := fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (…), or ALTER TABLE %s REPLICA IDENTITY FULL", name, name)
+			why := "has no replica identity"
 			if part := r.unidentified(); part != "" {
 				mend = fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL", part)
 			}
+			if r.unpublished != "" {
+				why, mend = "is published for inserts only", r.unpublished
+			}
 			out = append(out, penstock.Finding{Code: penstock.ProblemUnseenChanges, Severity: penstock.SeverityAttention, Database: database, Table: r.table.String(), Mend: mend,
-				Message: fmt.Sprintf("table %s has no replica identity and rows of it were updated or deleted, which cannot be replicated", r.table.String())})
+				Message: fmt.Sprintf("table %s %s and rows of it were updated or deleted, which cannot be replicated", r.table.String(), why)})
 		}
 		return nil
 	})
