@@ -19,6 +19,7 @@
 //   - batch.go        Batch: what a target applies, compacted by key
 //   - source.go       Source, Capture, Load, Stream: the seam to databases read
 //   - pin.go          Pin, View: source and destination at one position, to be compared
+//   - spill.go        Spill: room on disk for a Capture
 //   - target.go       Target, Destination: the seam to warehouses written
 //   - warehouse.go    Warehouse, Session: the seam to warehouses queried
 //   - journal.go      Journal: what streams have done, for people to look at

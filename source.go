@@ -46,6 +46,9 @@ type CaptureSpec struct {
 	Integration IntegrationID
 	Database    string // one of Source.Databases
 	Filter      Filter
+	// Spill takes what does not fit in memory. Without it the source is asked
+	// to keep transactions to itself until they commit, where it can.
+	Spill Spill
 }
 
 // Capture reads one stream of a source: the committed rows of one database

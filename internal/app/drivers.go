@@ -15,6 +15,7 @@ import (
 	"penstock/internal/journal"
 	"penstock/internal/pipeline"
 	"penstock/internal/source/pgsource"
+	"penstock/internal/spill"
 	"penstock/internal/target/duckdbtarget"
 )
 
@@ -95,9 +96,9 @@ func (a *App) runner(in penstock.Integration, db penstock.DestinationDatabase) (
 		return nil, penstock.Errorf(penstock.KindTargetNotFound, "no target in the configuration has the ARN %s", in.TargetARN)
 	}
 	// What a stream keeps outside of its destination database is encrypted
-	// with the data key. Nothing is, so far; but without its key an
-	// integration does not run.
-	if _, err := a.dataKey(in); err != nil {
+	// with the data key, without which an integration does not run.
+	key, err := a.dataKey(in)
+	if err != nil {
 		return nil, err
 	}
 	filter, err := source.ParseFilter(in.DataFilter)
@@ -105,8 +106,9 @@ func (a *App) runner(in penstock.Integration, db penstock.DestinationDatabase) (
 		return nil, err
 	}
 	return pipeline.New(pipeline.Config{
-		Source:      source,
-		Capture:     penstock.CaptureSpec{Integration: in.ID, Database: db.SourceDatabase, Filter: filter},
+		Source: source,
+		Capture: penstock.CaptureSpec{Integration: in.ID, Database: db.SourceDatabase, Filter: filter,
+			Spill: spill.New(filepath.Join(a.cfg.DataDir, spillName), key.Reveal())},
 		Target:      target,
 		Spec:        penstock.DatabaseSpec{Name: db.Name, Integration: in.ID, SourceARN: in.SourceARN, SourceDatabase: db.SourceDatabase},
 		Created:     db.CreatedAt,

@@ -41,6 +41,9 @@ const (
 	SourceAfterPublish   Point = "source.after-publish"   //
 	SourceSlotsDropped   Point = "source.slots-dropped"   // of an integration that is deleted, in one database
 	SourceAfterForgotten Point = "source.after-forgotten" // everything is gone from one database
+	// Transactions that come while they are in progress.
+	SourceBeforeSpill  Point = "source.before-spill"  // memory is short, the file has not got it
+	SourceBeforeReplay Point = "source.before-replay" // one has committed, nothing of it is delivered
 
 	// The control plane's own records, and the steps of a deletion.
 	StoreBeforeWrite   Point = "store.before-write"
@@ -62,7 +65,7 @@ func All() []Point {
 		TargetBeforeDrop, TargetAfterDrop, TargetBeforeEnsure, TargetAfterEnsure, TargetBeforeAppend, TargetAfterAppend,
 		TargetBeforeLoaded, TargetAfterLoaded, TargetBeforeStates, TargetAfterStates, TargetBeforeForget, TargetAfterForget, TargetBeforeRemove, TargetAfterRemove,
 		PipelineBeforeAck, PipelineAfterAck, PipelineUnstored, SourceBeforeSlot, SourceBeforePublish, SourceAfterPublish,
-		SourceSlotsDropped, SourceAfterForgotten, StoreBeforeWrite, StoreAfterWrite,
+		SourceSlotsDropped, SourceAfterForgotten, SourceBeforeSpill, SourceBeforeReplay, StoreBeforeWrite, StoreAfterWrite,
 		ControlCleaned, ControlDetached, ControlOrphanKept, ControlRecordGone, ControlOrphanClean,
 		ControlFileDropped, ControlStreamCleaned,
 	}

@@ -60,6 +60,7 @@ var rules = []rule{
 	{"internal/metrics", []string{"."}, nil, "metrics show statuses; who has them passes them in"},
 	{"internal/config", []string{".", "internal/policy"}, nil, "the configuration decides what is valid and starts nothing"},
 	{"internal/secret", []string{"."}, none, "keys and ciphertexts are bytes; of the vocabulary it needs the kinds of failure"},
+	{"internal/spill", []string{"."}, []string{"golang.org/x/sys/"}, "files that vanish: it knows no source, and what is in them is bytes"},
 	{"internal/testdb", none, nil, "a throwaway database serves tests of every package and the demo, so it knows none"},
 	{"internal/layout", none, none, "it looks at all packages and uses none"},
 	{"internal/demo", []string{".", "internal/app", "internal/config", "internal/testdb"}, nil,

@@ -161,8 +161,16 @@ func (c *capture) createSlot(ctx context.Context, conn *pgx.Conn, slot string) (
 		defer close(watched)
 		c.watchSlotWait(watch)
 	}()
+	// The wait for transactions counts as one for a lock, but nobody queues
+	// behind it.
 	var at string
-	err := conn.QueryRow(ctx, `SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')`, slot).Scan(&at)
+	_, err := conn.Exec(ctx, `SET lock_timeout = 0`)
+	if err == nil {
+		err = conn.QueryRow(ctx, `SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')`, slot).Scan(&at)
+		if _, e := conn.Exec(ctx, `SET lock_timeout = '`+lockTimeout+`'`); err == nil {
+			err = e
+		}
+	}
 	stop()
 	<-watched
 	if sqlState(err) == "42501" {

@@ -35,6 +35,31 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+// TestConformanceStreamed has the server send transactions while they are in
+// progress: as soon as they are large, or, where it can, all of them.
+func TestConformanceStreamed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		major    int
+		settings string
+	}{
+		"large ones":   {0, "logical_decoding_work_mem=64kB"},
+		"every change": {18, "debug_logical_replication_streaming=immediate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sourcetest.Run(t, func(t *testing.T) sourcetest.Subject {
+				db := dbtest.SharedOf(t, c.major)
+				source, err := pgsource.New(pgsource.Config{Name: "test", URL: db.URL() + "&" + c.settings})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return subject{db, source}
+			})
+		})
+	}
+}
+
 func (s subject) Source() penstock.Source { return s.source }
 func (s subject) Database() string        { return s.db.Name }
 

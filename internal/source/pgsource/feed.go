@@ -246,6 +246,19 @@ func (f *feed) watch(ctx context.Context) (stop func()) {
 	return func() { off() }
 }
 
+// stopped returns why the reader should go no further, if it should not.
+func (f *feed) stopped() (closed bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.closed:
+		return true, net.ErrClosed
+	case f.cancelled:
+		return false, context.Canceled
+	}
+	return false, nil
+}
+
 func (f *feed) close() error {
 	f.mu.Lock()
 	f.closed = true

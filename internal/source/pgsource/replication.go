@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ func (s *Source) connectReplication(ctx context.Context, database string) (*pgco
 // it takes over from pc, once the server streams. A slot that a dead predecessor of ours still holds is
 // waited for, some seconds.
 func (c *capture) startReplication(ctx context.Context, pc *pgconn.PgConn, p position) (net.Conn, *feed, error) {
+	options := c.outputOptions(serverMajor(pc))
 	hijacked, err := pc.Hijack()
 	if err != nil {
 		return nil, nil, classify(err, "take over the connection to "+c.where())
@@ -47,7 +49,7 @@ func (c *capture) startReplication(ctx context.Context, pc *pgconn.PgConn, p pos
 	for _, n := range c.publicationNames() {
 		names = append(names, strings.ReplaceAll(quote(n), "'", "''"))
 	}
-	command := fmt.Sprintf(`START_REPLICATION SLOT %s LOGICAL %s (proto_version '1', publication_names '%s')`, quote(p.slot), p.lsn, strings.Join(names, ","))
+	command := fmt.Sprintf(`START_REPLICATION SLOT %s LOGICAL %s (%s, publication_names '%s')`, quote(p.slot), p.lsn, options, strings.Join(names, ","))
 	f := newFeed(conn)
 	stop := f.watch(ctx)
 	defer stop()
@@ -101,6 +103,7 @@ func serverError(body []byte) error {
 // the target, so that it is answered however long the target takes.
 type feedback struct {
 	conn  net.Conn
+	every time.Duration
 	acked atomic.Uint64
 	heard atomic.Int64 // unix nanoseconds of the last message
 	// listening is set while somebody waits for messages. While the target is
@@ -115,16 +118,34 @@ type feedback struct {
 }
 
 const (
-	// feedbackEvery is how often the server hears from us at least; its
-	// wal_sender_timeout is a minute by default.
+	// feedbackEvery is how often the server hears from us at least, or more
+	// often if its wal_sender_timeout, a minute by default, is short.
 	feedbackEvery = 5 * time.Second
 	// silence is how long the server may say nothing, having been asked,
 	// before the connection counts as broken.
 	silence = 45 * time.Second
 )
 
-func startFeedback(conn net.Conn, from lsn) *feedback {
-	f := &feedback{conn: conn, now: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+// feedbackInterval returns how often the server has to hear from us. It ends
+// the connection if it has not for wal_sender_timeout, also while it waits for
+// us to read.
+func feedbackInterval(ctx context.Context, pc *pgconn.PgConn) (time.Duration, error) {
+	results, err := pc.Exec(ctx, `SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'`).ReadAll()
+	if err != nil {
+		return 0, err
+	}
+	if len(results) != 1 || len(results[0].Rows) != 1 {
+		return 0, errMessage
+	}
+	ms, err := strconv.Atoi(string(results[0].Rows[0][0]))
+	if err != nil || ms == 0 { // 0: it waits for ever
+		return feedbackEvery, err
+	}
+	return min(time.Duration(ms)*time.Millisecond/4, feedbackEvery), nil
+}
+
+func startFeedback(conn net.Conn, from lsn, every time.Duration) *feedback {
+	f := &feedback{conn: conn, every: every, now: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	f.acked.Store(uint64(from))
 	f.hear()
 	go f.run()
@@ -164,7 +185,7 @@ func (f *feedback) ask() {
 
 func (f *feedback) run() {
 	defer close(f.done)
-	tick := time.NewTicker(feedbackEvery)
+	tick := time.NewTicker(f.every)
 	defer tick.Stop()
 	for {
 		ask := false

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -23,6 +25,11 @@ type stream struct {
 	position position // the last boundary delivered
 	tables   map[uint32]*streamTable
 	joining  []*streamTable // those with a join not passed yet
+
+	spools spools
+	block  *spool     // while the server sends a part of a transaction in progress
+	replay *replay    // while one of them is delivered
+	use    sync.Mutex // held by Next, and by who closes the spools
 
 	until atomic.Uint64 // the bound that Until has set; 0 if there is none
 	held  bool          // the bound keeps a transaction from being begun
@@ -81,7 +88,7 @@ func (c *capture) Stream(ctx context.Context, from penstock.Position, tables []p
 
 // newStream returns a stream that is not connected yet.
 func (c *capture) newStream(from position, tables []penstock.Table, joins map[penstock.TableID]penstock.Snapshot) (*stream, error) {
-	s := &stream{capture: c, position: from, types: newTypeCache(), tables: make(map[uint32]*streamTable, len(tables))}
+	s := &stream{capture: c, position: from, types: newTypeCache(), tables: make(map[uint32]*streamTable, len(tables)), spools: newSpools(c.spec.Spill)}
 	if c.types != nil {
 		maps.Copy(s.types.known, c.types.known)
 	}
@@ -106,12 +113,17 @@ func (c *capture) newStream(from position, tables []penstock.Table, joins map[pe
 
 // start opens the stream on a replication connection, which it takes over.
 func (s *stream) start(ctx context.Context, pc *pgconn.PgConn) error {
+	every, err := feedbackInterval(ctx, pc)
+	if err != nil {
+		pc.Close(context.WithoutCancel(ctx))
+		return classify(err, "look up wal_sender_timeout on "+s.capture.where())
+	}
 	conn, f, err := s.capture.startReplication(ctx, pc, s.position)
 	if err != nil {
 		return err
 	}
 	s.feed = f
-	s.feedback = startFeedback(conn, s.position.lsn)
+	s.feedback = startFeedback(conn, s.position.lsn, every)
 	return nil
 }
 
@@ -131,11 +143,25 @@ func (s *stream) Ack(at penstock.Position) {
 // Close implements penstock.Stream.
 func (s *stream) Close() error {
 	s.feedback.close()
-	return s.feed.close()
+	err := s.feed.close()
+	s.release()
+	return err
+}
+
+// release removes what is kept on disk once the stream is closed and no Next
+// runs any more.
+func (s *stream) release() {
+	if closed, _ := s.feed.stopped(); closed && s.use.TryLock() {
+		s.spools.close()
+		s.use.Unlock()
+	}
 }
 
 // Next implements penstock.Stream.
 func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) error {
+	s.use.Lock()
+	defer s.release()
+	defer s.use.Unlock()
 	stop := s.feed.watch(ctx)
 	defer stop()
 	defer s.feedback.listen()()
@@ -153,21 +179,8 @@ func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) error
 			}
 			return s.broken(ctx, s.pause())
 		}
-		kind, body, ok, err := s.feed.next()
-		if err == nil && !ok {
-			if got && !s.inTx {
-				return nil
-			}
-			err = s.feed.fill(ctx, !s.inTx)
-			if err == nil {
-				continue
-			}
-		}
-		if err == nil {
-			var event bool
-			event, err = s.message(ctx, kind, body, c)
-			got = got || event
-		}
+		event, err := s.step(ctx, c, got && !s.inTx)
+		got = got || event
 		if err != nil {
 			return s.broken(ctx, err)
 		}
@@ -193,6 +206,27 @@ func (s *stream) broken(ctx context.Context, err error) error {
 	return classify(s.feedback.cause(err), "read the stream of "+s.capture.where())
 }
 
+// step handles one message, kept or of the server, or receives more of them.
+// It does not wait for them if there have been enough, and says errWoken then.
+func (s *stream) step(ctx context.Context, c *penstock.Changes, enough bool) (event bool, err error) {
+	if s.inTx && s.replay != nil {
+		if _, err := s.feed.stopped(); err != nil {
+			return false, err
+		}
+		return s.replayed(ctx, c)
+	}
+	kind, body, ok, err := s.feed.next()
+	switch {
+	case err != nil:
+		return false, err
+	case ok:
+		return s.message(ctx, kind, body, c)
+	case enough:
+		return false, errWoken
+	}
+	return false, s.feed.fill(ctx, !s.inTx)
+}
+
 // message handles one message of the server. event is true if a caller of
 // Next may want to know.
 func (s *stream) message(ctx context.Context, kind byte, body []byte, c *penstock.Changes) (event bool, err error) {
@@ -216,7 +250,7 @@ func (s *stream) message(ctx context.Context, kind byte, body []byte, c *penstoc
 		if len(body) < xlogHeader+1 {
 			return false, errShort
 		}
-		return s.change(ctx, body[xlogHeader:], c)
+		return s.received(ctx, body[xlogHeader:], c)
 	case copyKeepalive:
 		w := wire{b: body[1:]}
 		end := lsn(w.int64())
@@ -276,21 +310,14 @@ func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (eve
 		return false, s.row(b, c)
 	case 'B':
 		m, err := parseBegin(b[1:])
-		if bound := lsn(s.until.Load()); bound != 0 && m.final >= bound {
-			s.held, s.ahead = true, m
-		} else {
-			s.begin(m)
-		}
+		s.announced(m)
 		return false, err
 	case 'C':
 		m, err := parseCommit(b[1:])
 		if err != nil {
 			return false, err
 		}
-		s.inTx = false
-		c.Transactions++
-		c.CommitTime = m.time
-		s.advance(m.end, c)
+		s.commit(m.end, m.time, c)
 		return true, nil
 	case 'R':
 		return false, s.relation(ctx, b[1:])
@@ -305,6 +332,14 @@ func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (eve
 		return false, nil
 	}
 	return false, fmt.Errorf("pgoutput message %q is not known", b[0])
+}
+
+// commit ends the transaction.
+func (s *stream) commit(end lsn, at time.Time, c *penstock.Changes) {
+	s.inTx = false
+	c.Transactions++
+	c.CommitTime = at
+	s.advance(end, c)
 }
 
 // delivers reports whether the current transaction's changes to a table are to

@@ -14,6 +14,15 @@ func (s *stream) Until(p penstock.Position) {
 	s.Wake()
 }
 
+// announced begins a transaction, or keeps it back if it is beyond the bound.
+func (s *stream) announced(m beginMessage) {
+	if bound := lsn(s.until.Load()); bound != 0 && m.final >= bound {
+		s.held, s.ahead = true, m
+	} else {
+		s.begin(m)
+	}
+}
+
 // begin begins a transaction.
 func (s *stream) begin(m beginMessage) {
 	s.inTx, s.split, s.xid, s.final = true, false, m.xid, m.final

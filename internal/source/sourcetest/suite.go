@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"penstock"
+	"penstock/internal/spill"
 )
 
 // Row is a row of the tables that the suite makes: id, n and body.
@@ -190,7 +191,8 @@ func (e *env) capture(id penstock.IntegrationID, filter string) penstock.Capture
 	e.Helper()
 	f, err := e.s.Source().ParseFilter(filter)
 	e.ok(err)
-	c := e.s.Source().Capture(penstock.CaptureSpec{Integration: id, Database: e.s.Database(), Filter: f})
+	c := e.s.Source().Capture(penstock.CaptureSpec{Integration: id, Database: e.s.Database(), Filter: f,
+		Spill: spill.New(e.TempDir(), make([]byte, 32))})
 	e.Cleanup(func() { c.Close() })
 	return c
 }
