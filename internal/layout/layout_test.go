@@ -43,6 +43,7 @@ var rules = []rule{
 
 	{"internal/pipeline", []string{".", "internal/failpoint"}, nil,
 		"the data plane drives sources and targets through the vocabulary's interfaces, so that it works for every driver"},
+	{"internal/verify", []string{"."}, []string{"golang.org/x/"}, "a comparison is of rows; it knows neither side's engine, nor how the two were brought together"},
 	{"internal/control", []string{".", "internal/policy", "internal/failpoint"}, []string{"golang.org/x/", "github.com/google/uuid"},
 		"the control plane moves no rows and speaks no wire protocol; it knows drivers and runners by interface"},
 
