@@ -121,6 +121,13 @@ func (s *small) status() penstock.StreamStatus {
 	return s.pipe.Status()
 }
 
+// current returns the pipeline that was started last.
+func (s *small) current() *pipeline.Pipeline {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pipe
+}
+
 // failures returns what runs have ended with so far.
 func (s *small) failures() []error {
 	s.mu.Lock()

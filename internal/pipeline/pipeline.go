@@ -51,6 +51,8 @@ type Pipeline struct {
 	writer  *writer
 	current atomic.Pointer[running] // for Refresh; nil while there is no destination
 	looks   chan struct{}           // see lookNow
+	open    openStream
+	pinning chan struct{} // holds one while Pin works
 	retry   retries
 	beside  *beside      // a load beside the stream; nil if there is none
 	shrink  atomic.Int32 // how often the limit has been halved
@@ -81,7 +83,7 @@ func New(cfg Config) *Pipeline {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	p := &Pipeline{cfg: cfg, log: cfg.Logger.With("integration", cfg.Spec.Integration, "destination", cfg.Spec.Name), looks: make(chan struct{}, 1)}
+	p := &Pipeline{cfg: cfg, log: cfg.Logger.With("integration", cfg.Spec.Integration, "destination", cfg.Spec.Name), looks: make(chan struct{}, 1), pinning: make(chan struct{}, 1)}
 	p.status.init(cfg)
 	return p
 }
@@ -100,6 +102,7 @@ func (p *Pipeline) limit() int {
 // error that says by its Kind what a supervisor can do; everything applied is
 // stored, and a new Pipeline resumes from there. It is called once.
 func (p *Pipeline) Run(ctx context.Context) error {
+	defer p.open.end()
 	err := p.run(ctx)
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled) || penstock.KindOf(err) == penstock.KindUnreachable) {
 		return nil

@@ -21,6 +21,7 @@ import (
 type replication struct {
 	p      *Pipeline
 	stream penstock.Stream
+	writer *writer
 	tables []penstock.Table // that the stream delivers
 	from   penstock.Position
 
@@ -30,6 +31,10 @@ type replication struct {
 	waiting atomic.Bool // the applier could take a batch
 	filled  atomic.Bool // the reader has something that the applier has not got
 	stop    atomic.Bool // end at the next transaction boundary
+
+	target  atomic.Pointer[penstock.Position] // that Pin waits for, rows or not
+	applied chan struct{}                     // filled after each batch, for Pin
+	done    chan struct{}                     // closed at the end
 }
 
 // replicate carries changes until there is something to do about tables, and
@@ -42,10 +47,14 @@ func (p *Pipeline) replicate(ctx context.Context, t *turn) (err error) {
 	defer func() { err = errors.Join(err, stream.Close()) }()
 	p.status.streaming()
 	p.log.Info("streaming", "from", p.writer.position, "tables", len(t.tables))
-	r := &replication{p: p, stream: stream, tables: t.tables, from: p.writer.position, free: make(chan *penstock.Changes, 2), full: make(chan *penstock.Changes)}
+	r := &replication{p: p, stream: stream, writer: p.writer, tables: t.tables, from: p.writer.position,
+		free: make(chan *penstock.Changes, 2), full: make(chan *penstock.Changes), applied: make(chan struct{}, 1), done: make(chan struct{})}
+	defer close(r.done)
 	for range cap(r.free) {
 		r.free <- &penstock.Changes{}
 	}
+	p.open.set(r)
+	defer p.open.set(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	pollCtx, endPoll := context.WithCancel(ctx)
 	g.Go(func() error { return r.poll(pollCtx) })
@@ -124,6 +133,9 @@ const idleEvery = 5 * time.Second
 
 // due reports whether a position without rows should be stored.
 func (r *replication) due(c *penstock.Changes) bool {
+	if to := r.target.Load(); to != nil && *to == c.Position {
+		return true
+	}
 	return c.Position != r.p.status.position() && time.Since(r.p.status.storedAt()) >= idleEvery
 }
 
@@ -152,6 +164,7 @@ func (r *replication) applyAll(ctx context.Context) error {
 		if err := r.applyOne(ctx, c, compact, apply); err != nil {
 			return err
 		}
+		r.hasApplied()
 		pace.applied(time.Since(began), c.Open || size >= r.p.limit()/4)
 		c.Reset()
 		r.free <- c

@@ -19,6 +19,7 @@ type status struct {
 	s        penstock.StreamStatus
 	stored   time.Time                       // when the position was stored last
 	waiting  map[*penstock.Changes]time.Time // commit time of the first transaction in what is not applied
+	held     time.Time                       // since when the stream is held; zero if it is not
 	lost     *penstock.Problem
 	failed   *penstock.Problem // why the last load beside the stream failed
 	findings []penstock.Problem
@@ -56,6 +57,9 @@ func (s *status) get() penstock.StreamStatus {
 		out.Loading = &l
 	}
 	out.RowsPerSecond, out.BytesPerSecond = s.speed.now()
+	if !s.held.IsZero() {
+		out.Lag = max(out.Lag, time.Since(s.held)) // of what waits at the source, if anything does
+	}
 	for _, commit := range s.waiting {
 		out.Lag = max(out.Lag, time.Since(commit))
 	}
@@ -144,6 +148,9 @@ func (s *status) storedAt() (t time.Time) {
 	s.change(func() { t = s.stored })
 	return t
 }
+
+// setHeld takes note since when the stream is held; zero if it is not.
+func (s *status) setHeld(since time.Time) { s.change(func() { s.held = since }) }
 
 func (s *status) setRetained(bytes int64) { s.change(func() { s.s.RetainedWAL = bytes }) }
 

@@ -2,6 +2,8 @@ package memsource
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	"penstock"
 )
@@ -20,19 +22,36 @@ var (
 	_ penstock.Pin    = (*pin)(nil)
 )
 
-// Pin implements penstock.Pinner. Here every snapshot shows what is in the log
-// up to a place, so that it waits for nobody.
+// Pin implements penstock.Pinner. Every snapshot shows what is in the log up to
+// a place here; it waits for open transactions as others have to.
 func (c *capture) Pin(ctx context.Context, at penstock.Position) (penstock.Pin, error) {
 	db, s := c.db, c.db.source
-	defer s.mu.Unlock()
-	if err := s.begin(ctx, "Pin"); err != nil {
-		return nil, err
-	}
-	sl, _, err := c.resume(at)
+	stream, err := decodePosition(at)
 	if err != nil {
 		return nil, err
 	}
-	p := &pin{capture: c, slot: sl.number, snapshot: db.snapshot(), files: map[penstock.TableID]int{}}
+	err = s.begin(ctx, "Pin")
+	defer s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	open := slices.Clone(db.open)
+	for i := slices.IndexFunc(open, isOpen); i >= 0; i = slices.IndexFunc(open, isOpen) {
+		moved := db.moved
+		s.mu.Unlock()
+		select {
+		case <-moved:
+		case <-ctx.Done():
+		}
+		s.mu.Lock()
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return nil, penstock.Errorf(penstock.KindConflict, "transaction %d has not ended in time", open[i].xid)
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	p := &pin{capture: c, slot: stream.slot, snapshot: db.snapshot(), files: map[penstock.TableID]int{}}
 	for _, t := range db.tables {
 		if c.spec.Filter.Match(db.name, t.shape.Schema, t.shape.Name) {
 			p.tables = append(p.tables, *t.shape)
@@ -41,6 +60,8 @@ func (c *capture) Pin(ctx context.Context, at penstock.Position) (penstock.Pin, 
 	}
 	return p, nil
 }
+
+func isOpen(tx *Tx) bool { return !tx.done }
 
 // Position implements penstock.Pin.
 func (p *pin) Position() penstock.Position {

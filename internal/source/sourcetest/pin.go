@@ -171,6 +171,13 @@ func testPin(e *env) {
 	r.catchUp()
 }
 
+// pinWithin gives the source so much time to pin itself.
+func (r *reader) pinWithin(d time.Duration) (penstock.Pin, error) {
+	ctx, cancel := context.WithTimeout(r.ctx, d)
+	defer cancel()
+	return r.pinner().Pin(ctx, r.position)
+}
+
 // testPinWaits: a Pin that cannot be had in time says so, and leaves nothing.
 func testPinWaits(e *env) {
 	e.s.Create(e.T, "t", penstock.IdentityKey)
@@ -180,10 +187,12 @@ func testPinWaits(e *env) {
 	before := e.s.Left(e.T, e.id)
 	open := e.s.Begin(e.T)
 	open.Insert("t", Row{ID: 1})
-	ctx, cancel := context.WithTimeout(e.ctx, 200*time.Millisecond)
-	defer cancel()
 	r.stream.Until(r.position)
-	p, err := r.pinner().Pin(ctx, r.position)
+	p, err := r.pinWithin(200 * time.Millisecond)
+	for wait := 400 * time.Millisecond; penstock.KindOf(err) == penstock.KindUnreachable; wait *= 2 {
+		e.ok(e.ctx.Err())
+		p, err = r.pinWithin(wait) // connecting took all the time
+	}
 	if err == nil { // a source that waits for nobody
 		e.ok(p.Close())
 	} else {
