@@ -8,6 +8,11 @@ import (
 // IntegrationID is an integration's identity: a lower-case UUID.
 type IntegrationID string
 
+// ParseIntegrationID returns the identity that a user has written.
+func ParseIntegrationID(text string) IntegrationID {
+	return IntegrationID(strings.ToLower(strings.TrimSpace(text)))
+}
+
 // Short returns the first 8 characters, which names of things that we create
 // at a source or target carry.
 func (id IntegrationID) Short() string {

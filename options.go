@@ -55,6 +55,15 @@ func set[T any](option, value *T) {
 	}
 }
 
+// NewDatabase is a destination database to be made: CREATE DATABASE … FROM
+// INTEGRATION.
+type NewDatabase struct {
+	Name           string
+	Integration    IntegrationID
+	SourceDatabase string // "" is the only one that the integration replicates
+	Options        OptionsChange
+}
+
 // reservedDatabases are names that every warehouse has for itself.
 var reservedDatabases = []string{"dev", "system", "temp", "main", "memory"}
 

@@ -26,6 +26,7 @@ const (
 	ProblemSourceSetting     ProblemCode = "SOURCE_SETTING"
 	ProblemSourceRights      ProblemCode = "SOURCE_RIGHTS"
 	ProblemSourceGone        ProblemCode = "SOURCE_NOT_CONFIGURED"
+	ProblemSourceUnclean     ProblemCode = "SOURCE_NOT_CLEAN"
 	ProblemTargetGone        ProblemCode = "TARGET_NOT_CONFIGURED"
 	ProblemTargetFailed      ProblemCode = "TARGET_FAILED"
 	ProblemDiskFull          ProblemCode = "DISK_FULL"

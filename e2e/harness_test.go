@@ -256,7 +256,7 @@ func (p *penstock) warehouse(t testing.TB, database string) *pgx.Conn {
 }
 
 func (p *penstock) connect(ctx context.Context, database string) (*pgx.Conn, error) {
-	cfg, err := pgx.ParseConfig("postgres://admin@" + p.sql + "/" + database + "?sslmode=require")
+	cfg, err := pgx.ParseConfig("postgres://admin@" + p.sql + "/" + url.PathEscape(database) + "?sslmode=require")
 	if err != nil {
 		return nil, err
 	}

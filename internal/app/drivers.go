@@ -65,7 +65,7 @@ func (a *App) openTargets(ctx context.Context) error {
 		if a.journals[t.Name], err = a.openJournal(ctx, t.Name); err != nil {
 			return err
 		}
-		a.targets[t.Name] = control.TargetEntry{ARN: a.cfg.TargetARN(t), Target: w, Authorize: t.Authorization == config.AuthorizationRequired}
+		a.targets[t.Name] = control.TargetEntry{ARN: a.cfg.TargetARN(t), Target: w, Authorize: t.Authorization == config.AuthorizationRequired, Manual: t.DestinationDatabase == config.DatabaseManual}
 	}
 	return nil
 }

@@ -95,6 +95,18 @@ type targetManager struct {
 	target string
 }
 
+func (m targetManager) CreateDatabase(ctx context.Context, d penstock.NewDatabase) error {
+	return m.app.supervisor.CreateDatabase(ctx, m.target, d)
+}
+
+func (m targetManager) SetOptions(ctx context.Context, database string, c penstock.OptionsChange) error {
+	return m.app.supervisor.SetOptions(ctx, m.target, database, c)
+}
+
+func (m targetManager) DropDatabase(ctx context.Context, database string) error {
+	return m.app.supervisor.DropDatabase(ctx, m.target, database)
+}
+
 func (m targetManager) Refresh(ctx context.Context, database string, r penstock.Refresh) (int, error) {
 	return m.app.supervisor.Refresh(ctx, m.target, database, r)
 }

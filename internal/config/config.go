@@ -165,13 +165,14 @@ const EngineDuckDB Engine = "duckdb"
 
 // Target is a warehouse that integrations may write to.
 type Target struct {
-	Name             string
-	Engine           Engine
-	Namespace        uuid.UUID     // given, or derived from account, region and name
-	Listen           string        // address of an SQL endpoint of its own; "" for none
-	FlushMinInterval time.Duration // pacing while caught up
-	Authorization    Authorization
-	OnBadValue       BadValue
+	Name                string
+	Engine              Engine
+	Namespace           uuid.UUID     // given, or derived from account, region and name
+	Listen              string        // address of an SQL endpoint of its own; "" for none
+	FlushMinInterval    time.Duration // pacing while caught up
+	Authorization       Authorization
+	DestinationDatabase DatabaseMode
+	OnBadValue          BadValue
 }
 
 // BadValue says what happens to a value that the warehouse cannot hold.
@@ -181,6 +182,15 @@ type BadValue string
 const (
 	BadValueNullify BadValue = "nullify" // it is NULL, counted and reported
 	BadValueFail    BadValue = "fail"    // its table fails
+)
+
+// DatabaseMode says how destination databases come into being.
+type DatabaseMode string
+
+// The ways.
+const (
+	DatabaseAuto   DatabaseMode = "auto"   // by themselves
+	DatabaseManual DatabaseMode = "manual" // by CREATE DATABASE … FROM INTEGRATION
 )
 
 // Authorization says whether integrating with a target takes a resource

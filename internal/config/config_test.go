@@ -137,10 +137,10 @@ func TestEveryKey(t *testing.T) {
 		},
 		Targets: []config.Target{
 			{Name: "lake", Engine: config.EngineDuckDB, Listen: ":9440", FlushMinInterval: time.Second,
-				Authorization: config.AuthorizationRequired, OnBadValue: config.BadValueFail,
+				Authorization: config.AuthorizationRequired, DestinationDatabase: config.DatabaseManual, OnBadValue: config.BadValueFail,
 				Namespace: uuid.MustParse("0f7c3c5e-8a51-4f0a-9a4e-2f6d1f5b7c10")},
 			{Name: "analytics", Engine: config.EngineDuckDB, FlushMinInterval: 25 * time.Millisecond,
-				Authorization: config.AuthorizationOff, OnBadValue: config.BadValueNullify,
+				Authorization: config.AuthorizationOff, DestinationDatabase: config.DatabaseAuto, OnBadValue: config.BadValueNullify,
 				Namespace: uuid.MustParse("d23d4526-7a08-5916-bd3a-e1eb7f7f9e17")},
 		},
 		CreatingLimit: time.Hour, DeleteGrace: 0, PProf: "127.0.0.1:0",
@@ -194,7 +194,7 @@ func TestDefaults(t *testing.T) {
 		Log: config.Log{Level: slog.LevelInfo, Format: config.LogText},
 		API: config.API{Listen: "127.0.0.1:8400", TLS: config.TLS{Mode: config.TLSOff}}, Quotas: config.Quotas{PerAccount: 100, PerTarget: 50, PerSource: 5},
 		SQL: config.SQL{Listen: "127.0.0.1:5439", TLS: config.TLS{Mode: config.TLSAuto}},
-		Targets: []config.Target{{Name: "analytics", Engine: config.EngineDuckDB, Authorization: config.AuthorizationOff, OnBadValue: config.BadValueNullify, FlushMinInterval: 25 * time.Millisecond,
+		Targets: []config.Target{{Name: "analytics", Engine: config.EngineDuckDB, Authorization: config.AuthorizationOff, DestinationDatabase: config.DatabaseAuto, OnBadValue: config.BadValueNullify, FlushMinInterval: 25 * time.Millisecond,
 			Namespace: uuid.MustParse("4a16bf68-e1fd-5937-95d3-f3e07f4f3538")}},
 		CreatingLimit: 25 * time.Minute, DeleteGrace: time.Minute,
 	}

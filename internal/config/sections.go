@@ -156,12 +156,12 @@ func (d *decoder) targets(v value) (all []Target) {
 		if err := checkName(name); err != nil {
 			d.add(v.place, "%v", err)
 		}
-		t := Target{Name: name, Engine: EngineDuckDB, FlushMinInterval: DefaultFlushMinInterval, Authorization: AuthorizationOff, OnBadValue: BadValueNullify}
+		t := Target{Name: name, Engine: EngineDuckDB, FlushMinInterval: DefaultFlushMinInterval, Authorization: AuthorizationOff, DestinationDatabase: DatabaseAuto, OnBadValue: BadValueNullify}
 		d.mapping(v, fields{
 			"engine":               parsed(d, &t.Engine, parseEngine),
 			"namespace":            parsed(d, &t.Namespace, parseUUID),
 			"listen":               parsed(d, &t.Listen, parseListen),
-			"destination_database": d.later,
+			"destination_database": parsed(d, &t.DestinationDatabase, oneOf(DatabaseAuto, DatabaseManual)),
 			"authorization":        parsed(d, &t.Authorization, oneOf(AuthorizationOff, AuthorizationRequired)),
 			"on_bad_value":         parsed(d, &t.OnBadValue, oneOf(BadValueNullify, BadValueFail)),
 			"flush": func(v value) {

@@ -42,6 +42,9 @@ type TargetEntry struct {
 	Target penstock.Target
 	// Authorize: to integrate with it takes a resource policy that allows it.
 	Authorize bool
+	// Manual: destination databases are made by CREATE DATABASE … FROM
+	// INTEGRATION only, and not by themselves.
+	Manual bool
 }
 
 // Quotas limit the number of integrations; zero means the default of each.

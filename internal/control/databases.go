@@ -10,9 +10,9 @@ import (
 	"penstock"
 )
 
-// assign makes sure that each source database that the filter names has a
-// destination database in in.Databases, and returns the integration with
-// them stored. Databases once assigned stay.
+// assign makes sure that each source database that the filter names has an
+// entry in in.Databases, and returns the integration with them stored.
+// Databases once assigned stay, as do the entries of those that were dropped.
 func (s *Supervisor) assign(ctx context.Context, in penstock.Integration, target penstock.Target, sourceDatabases []string) (penstock.Integration, error) {
 	var missing []string
 	for _, name := range sourceDatabases {
@@ -23,30 +23,13 @@ func (s *Supervisor) assign(ctx context.Context, in penstock.Integration, target
 	if len(missing) == 0 {
 		return in, nil
 	}
-	// One at a time, so that two integrations never choose the same name.
-	select {
-	case s.assigning <- struct{}{}:
-		defer func() { <-s.assigning }()
-	case <-ctx.Done():
-		return in, ctx.Err()
-	}
-	limited, cancel := context.WithTimeout(ctx, attempt)
-	existing, err := target.List(limited)
-	cancel()
-	if err != nil {
+	if err := s.lockNames(ctx); err != nil {
 		return in, err
 	}
-	all, err := s.cfg.Store.List(ctx)
+	defer s.unlockNames()
+	names, err := s.names(ctx, in, target)
 	if err != nil {
 		return in, err
-	}
-	names := databaseNames{in: in, existing: existing, taken: make(map[string]bool)}
-	for _, other := range all {
-		if other.TargetARN == in.TargetARN {
-			for _, d := range other.Databases {
-				names.taken[fold(d.Name)] = true
-			}
-		}
 	}
 	now := s.cfg.Now().UTC().Round(0)
 	var added []penstock.DestinationDatabase
@@ -59,6 +42,46 @@ func (s *Supervisor) assign(ctx context.Context, in penstock.Integration, target
 		e.Databases = append(e.Databases, added...)
 		return nil
 	})
+}
+
+// lockNames waits until nobody else chooses names of destination databases, or
+// makes or drops one, so that no two integrations ever have the same.
+func (s *Supervisor) lockNames(ctx context.Context) error {
+	select {
+	case s.naming <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Supervisor) unlockNames() { <-s.naming }
+
+// names returns which names of destination databases are taken in a target,
+// for the integration to choose from what is left. The names are locked.
+func (s *Supervisor) names(ctx context.Context, in penstock.Integration, target penstock.Target) (*databaseNames, error) {
+	limited, cancel := context.WithTimeout(ctx, attempt)
+	defer cancel()
+	existing, err := target.List(limited)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.cfg.Store.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := &databaseNames{in: in, existing: existing, taken: make(map[string]bool)}
+	for _, other := range all {
+		if other.TargetARN != in.TargetARN {
+			continue
+		}
+		for _, d := range other.Databases {
+			if d.Name != "" {
+				names.taken[fold(d.Name)] = true
+			}
+		}
+	}
+	return names, nil
 }
 
 // databaseNames chooses names of destination databases in one target.
@@ -84,8 +107,7 @@ func (n *databaseNames) choose(base, sourceDatabase string) string {
 			name = base + "_" + n.in.ID.Short() + "_" + strconv.Itoa(i)
 		}
 		for _, d := range n.existing {
-			same := d.SourceARN == n.in.SourceARN && d.SourceDatabase == sourceDatabase
-			if same && (d.Integration == "" || d.Integration == n.in.ID) && !n.taken[fold(d.Name)] {
+			if n.adoptable(d, sourceDatabase) {
 				name = d.Name
 				break
 			}
@@ -93,6 +115,13 @@ func (n *databaseNames) choose(base, sourceDatabase string) string {
 	}
 	n.taken[fold(name)] = true
 	return name
+}
+
+// adoptable reports whether a database that exists may become that of the
+// integration and source database: an earlier integration has left it.
+func (n *databaseNames) adoptable(d penstock.DatabaseSpec, sourceDatabase string) bool {
+	same := d.SourceARN == n.in.SourceARN && d.SourceDatabase == sourceDatabase
+	return same && (d.Integration == "" || d.Integration == n.in.ID) && !n.taken[fold(d.Name)]
 }
 
 func boolCompare(a, b bool) int {

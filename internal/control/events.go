@@ -33,6 +33,9 @@ const (
 	EventOrphanLeft    penstock.EventKind = "PENSTOCK-INTEGRATION-EVENT-0003" // something of ours stayed at the source
 	EventOrphanRemoved penstock.EventKind = "PENSTOCK-INTEGRATION-EVENT-0004" // and is gone now
 	EventNotDetached   penstock.EventKind = "PENSTOCK-INTEGRATION-EVENT-0005"
+
+	EventDatabaseCreated penstock.EventKind = "PENSTOCK-INTEGRATION-EVENT-0006" // by a statement
+	EventDatabaseDropped penstock.EventKind = "PENSTOCK-INTEGRATION-EVENT-0007"
 )
 
 // EventKinds returns all kinds.
@@ -41,6 +44,7 @@ func EventKinds() []penstock.EventKind {
 		EventCreated, EventDeleted, EventDeleting, EventSyncing, EventNoIdentity, EventUnsupported, EventCreateFailed, EventInternal,
 		EventRights, EventActive, EventModifyFailed, EventModifying, EventModified, EventSourceSetting, EventFilterUnparsable,
 		EventAttention, EventFailed, EventOrphanLeft, EventOrphanRemoved, EventNotDetached,
+		EventDatabaseCreated, EventDatabaseDropped,
 	}
 }
 

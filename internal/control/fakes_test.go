@@ -26,8 +26,9 @@ type fakeSource struct {
 	parts int
 
 	mu        sync.Mutex
-	forget    error // what Forget returns
+	forget    error // what Forget and ForgetStream return
 	forgotten []penstock.IntegrationID
+	cleaned   []string // source databases
 }
 
 func (s *fakeSource) ParseFilter(text string) (penstock.Filter, error) {
@@ -48,6 +49,13 @@ func (s *fakeSource) Forget(_ context.Context, id penstock.IntegrationID) error 
 	return s.forget
 }
 
+func (s *fakeSource) ForgetStream(_ context.Context, _ penstock.IntegrationID, database string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cleaned = append(s.cleaned, database)
+	return s.forget
+}
+
 func (s *fakeSource) ForgetByHand(id penstock.IntegrationID) []string {
 	return []string{"DROP " + id.Short() + ";"}
 }
@@ -64,7 +72,51 @@ type fakeTarget struct {
 	list     []penstock.DatabaseSpec
 	listErr  error
 	detached []string
+	openErr  error
+	dropErr  error
 }
+
+// Open adds a database to those that List returns.
+func (t *fakeTarget) Open(_ context.Context, spec penstock.DatabaseSpec) (penstock.Destination, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.openErr != nil {
+		return nil, t.openErr
+	}
+	t.list = append(slices.DeleteFunc(t.list, func(d penstock.DatabaseSpec) bool { return d.Name == spec.Name }), spec)
+	return fakeDestination{}, nil
+}
+
+// Drop takes a database out of those that List returns.
+func (t *fakeTarget) Drop(_ context.Context, name string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dropErr != nil {
+		return t.dropErr
+	}
+	t.list = slices.DeleteFunc(t.list, func(d penstock.DatabaseSpec) bool { return d.Name == name })
+	return nil
+}
+
+// set changes what the target does.
+func (t *fakeTarget) set(f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f()
+}
+
+// has returns the names of the databases.
+func (t *fakeTarget) has() (names []string) {
+	specs, _ := t.List(context.Background())
+	for _, d := range specs {
+		names = append(names, d.Name)
+	}
+	return names
+}
+
+type fakeDestination struct{ penstock.Destination }
+
+func (fakeDestination) Close() error { return nil }
 
 func (t *fakeTarget) List(context.Context) ([]penstock.DatabaseSpec, error) {
 	t.mu.Lock()
@@ -88,6 +140,7 @@ type fakeRunner struct {
 	mu      sync.Mutex
 	status  penstock.StreamStatus
 	running bool
+	tuned   []penstock.DatabaseOptions
 }
 
 func (r *fakeRunner) Run(ctx context.Context) error {

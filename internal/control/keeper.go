@@ -2,12 +2,11 @@ package control
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"penstock"
 )
@@ -22,8 +21,12 @@ type keeper struct {
 	worded time.Time // when the problems were last written
 
 	mu      sync.Mutex
-	in      penstock.Integration // as last read or written
-	streams []*stream            // those that run
+	in      penstock.Integration           // as last read or written
+	streams []*stream                      // those that run
+	waiting []string                       // source databases that wait to be connected
+	heeded  []penstock.DestinationDatabase // what streams and files are by now
+	stuck   map[string]error               // databases that could not be dropped so far, and why
+	acted   chan struct{}                  // closed, and replaced, when one of these changes
 }
 
 // run does what the integration's status asks for, until it is gone or ctx
@@ -36,6 +39,10 @@ func (k *keeper) run(ctx context.Context) {
 			return
 		}
 		if err == nil {
+			if err := k.dropFiles(ctx); err != nil && ctx.Err() == nil {
+				k.log.Warn("database cannot be dropped", "err", err) // which keeps nothing else
+			}
+			in = k.in
 			switch in.Status {
 			case penstock.StatusDeleting:
 				if err = k.remove(ctx, in); err == nil {
@@ -79,6 +86,9 @@ func (k *keeper) view() IntegrationView {
 	v.Target, _, _ = k.s.cfg.target(k.in.TargetARN)
 	for _, s := range k.streams {
 		v.Streams = append(v.Streams, s.look().StreamStatus)
+	}
+	for _, source := range k.waiting {
+		v.Streams = append(v.Streams, penstock.StreamStatus{Database: penstock.DestinationDatabase{SourceDatabase: source}, State: penstock.StreamPendingConnect})
 	}
 	return v
 }
@@ -133,7 +143,9 @@ func (k *keeper) replicate(ctx context.Context, in penstock.Integration) error {
 	}
 	named := source.Source.Databases(filter)
 	parsed := in.DataFilter
-	in, err = k.s.assign(ctx, in, target.Target, named)
+	if !target.Manual {
+		in, err = k.s.assign(ctx, in, target.Target, named)
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -147,51 +159,101 @@ func (k *keeper) replicate(ctx context.Context, in penstock.Integration) error {
 	}
 
 	running, stop := context.WithCancel(ctx)
-	var g errgroup.Group
-	var streams []*stream
-	for _, db := range in.Databases {
-		s := &stream{
-			db: db, leaving: !slices.Contains(named, db.SourceDatabase), source: sourceName(in.SourceARN),
-			make: func() (Runner, error) { return cfg.Runners(in, db) },
-			now:  cfg.Now, log: k.log.With("database", db.Name), changed: func() { poke(k.woken) },
-		}
-		streams = append(streams, s)
-		g.Go(func() error { s.run(running); return nil })
+	w := &work{
+		filter: parsed, named: named, target: target.Target,
+		fleet: newFleet(running, func(db penstock.DestinationDatabase) *stream {
+			return &stream{
+				db: db, leaving: !slices.Contains(named, db.SourceDatabase), source: sourceName(in.SourceARN),
+				make: func(db penstock.DestinationDatabase) (Runner, error) { return cfg.Runners(in, db) },
+				now:  cfg.Now, log: k.log.With("database", db.Name), changed: func() { poke(k.woken) },
+			}
+		}),
+		cleaners: newCleaners(running, k, source.Source),
 	}
-	k.setStreams(streams)
-	gone := k.watch(ctx, in.DataFilter, streams)
+	k.watch(ctx, w)
 	stop()
-	g.Wait()
-	k.setStreams(nil)
-	if gone == nil {
-		return nil
+	w.fleet.endAll()
+	w.cleaners.endAll()
+	k.show(nil, nil)
+	return nil
+}
+
+// work is what a keeper does while its integration replicates by one filter.
+type work struct {
+	filter   string
+	named    []string // the source databases that it names
+	target   penstock.Target
+	fleet    *fleet
+	cleaners *cleaners
+}
+
+// act has the streams, the target and the source follow what is stored about
+// the databases.
+func (k *keeper) act(ctx context.Context, w *work) error {
+	w.cleaners.release(k.in.Databases)
+	w.fleet.follow(k.in.Databases)
+	err := errors.Join(k.dropFiles(ctx), w.cleaners.follow(ctx), k.forgetUnnamed(ctx, w.named))
+	var waiting []string
+	for _, name := range w.named {
+		if !slices.ContainsFunc(k.in.Databases, func(d penstock.DestinationDatabase) bool {
+			return d.SourceDatabase == name && d.State == penstock.DatabaseConnected
+		}) {
+			waiting = append(waiting, name)
+		}
 	}
-	return k.drop(ctx, target.Target, *gone)
+	k.show(w.fleet.streams(), waiting)
+	return err
 }
 
-func (k *keeper) setStreams(streams []*stream) {
+// show lets others see what the keeper has done.
+func (k *keeper) show(streams []*stream, waiting []string) {
 	k.mu.Lock()
-	k.streams = streams
-	k.mu.Unlock()
+	defer k.mu.Unlock()
+	k.streams, k.waiting, k.heeded = streams, waiting, k.in.Databases
+	k.ring()
 }
 
-// watch derives the integration's status from its streams until the streams
-// must be stopped. It returns a database that is to be dropped from the
-// integration, if that is the reason.
-func (k *keeper) watch(ctx context.Context, filter string, streams []*stream) (gone *penstock.DestinationDatabase) {
+// stuckOn takes note of why a database could not be dropped, nil if it was.
+func (k *keeper) stuckOn(name string, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.stuck == nil {
+		k.stuck = map[string]error{}
+	}
+	if k.stuck[name] = err; err == nil {
+		delete(k.stuck, name)
+	}
+	k.ring()
+}
+
+// ring tells those who wait that the keeper has acted. The caller holds k.mu.
+func (k *keeper) ring() {
+	close(k.acted)
+	k.acted = make(chan struct{})
+}
+
+// watch derives the integration's status from its streams until they must be
+// stopped.
+func (k *keeper) watch(ctx context.Context, w *work) {
 	tick := time.NewTicker(glance)
 	defer tick.Stop()
 	// A store that fails does not stop the streams.
 	retry, again := backoff{least: time.Second, most: 30 * time.Second}, time.Time{}
+	heed := func() {
+		if err := k.act(ctx, w); err != nil && ctx.Err() == nil {
+			k.log.Error("databases do not follow what is stored", "err", err)
+		}
+	}
+	heed()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
 		case <-k.woken:
 			in, err := k.refresh(ctx)
 			if penstock.KindOf(err) == penstock.KindIntegrationNotFound {
-				return nil
+				return
 			}
 			if err != nil {
 				if ctx.Err() == nil {
@@ -199,24 +261,31 @@ func (k *keeper) watch(ctx context.Context, filter string, streams []*stream) (g
 				}
 				continue
 			}
-			if in.DataFilter != filter || in.Status == penstock.StatusDeleting || in.Status == penstock.StatusFailed {
-				return nil
+			if in.DataFilter != w.filter || in.Status == penstock.StatusDeleting || in.Status == penstock.StatusFailed {
+				return
 			}
+			heed()
 		}
 		var views []streamView
-		for _, s := range streams {
+		for _, s := range w.fleet.streams() {
 			v := s.look()
 			if v.gone {
-				return &s.db
+				w.fleet.end(s)
+				if err := k.retire(ctx, w.target, v.Database); err != nil && ctx.Err() == nil {
+					k.log.Error("database cannot be given up", "database", v.Database.Name, "err", err)
+				}
+				heed()
+				continue
 			}
 			views = append(views, v)
 		}
+		views = append(views, k.besides(w))
 		if k.s.cfg.Now().Before(again) {
 			continue
 		}
-		in, err := k.derive(ctx, filter, summarize(views))
+		in, err := k.derive(ctx, w.filter, summarize(views))
 		if penstock.KindOf(err) == penstock.KindIntegrationNotFound {
-			return nil
+			return
 		}
 		if err != nil {
 			if ctx.Err() == nil {
@@ -227,9 +296,26 @@ func (k *keeper) watch(ctx context.Context, filter string, streams []*stream) (g
 		}
 		retry.reset()
 		if in.Status == penstock.StatusFailed || in.Status == penstock.StatusDeleting {
-			return nil
+			return
 		}
 	}
+}
+
+// besides returns the problems that are not of a stream, in the form of a
+// stream that is well otherwise.
+func (k *keeper) besides(w *work) streamView {
+	v := streamView{healthy: true}
+	v.State = penstock.StreamCdcRefresh
+	v.Problems = w.cleaners.problems()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for name, err := range k.stuck {
+		v.Problems = append(v.Problems, penstock.Problem{
+			Code: penstock.ProblemTargetFailed, Severity: penstock.SeverityWarning, Database: name,
+			Message: "the destination database " + name + " could not be dropped yet, which is tried again: " + penstock.MessageOf(err), Mend: penstock.MendOf(err),
+		})
+	}
+	return v
 }
 
 // troubled records a problem that keeps the streams from being started, and

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,6 +64,9 @@ func byHand(statements []string) string {
 // cannot be done in time it returns the orphan to leave, and an error only if
 // ctx ended.
 func (k *keeper) clean(ctx context.Context, in penstock.Integration, end time.Time) (*penstock.Orphan, error) {
+	if !slices.ContainsFunc(in.Databases, func(d penstock.DestinationDatabase) bool { return d.State != penstock.DatabasePending }) {
+		return nil, nil // there is nothing, and maybe nobody to ask
+	}
 	name, source, ok := k.s.cfg.source(in.SourceARN)
 	leave := func(err error) *penstock.Orphan {
 		now := k.s.cfg.Now().UTC().Round(0)
@@ -95,6 +99,9 @@ func (k *keeper) detach(ctx context.Context, in penstock.Integration, end time.T
 		return
 	}
 	for _, db := range in.Databases {
+		if db.Name == "" {
+			continue // it was dropped
+		}
 		err := k.until(ctx, end, func(ctx context.Context) error {
 			err := target.Target.Detach(ctx, db.Name)
 			if penstock.KindOf(err) == penstock.KindNotFound {
@@ -125,24 +132,6 @@ func (k *keeper) until(ctx context.Context, end time.Time, f func(context.Contex
 		k.log.Warn("cleaning failed", "err", err)
 		pause(ctx, min(retry.next(), left), nil)
 	}
-}
-
-// drop gives up a database that the filter does not name any more and that is
-// not there at the source. Its streams have stopped.
-func (k *keeper) drop(ctx context.Context, target penstock.Target, gone penstock.DestinationDatabase) error {
-	if err := target.Detach(ctx, gone.Name); err != nil && penstock.KindOf(err) != penstock.KindNotFound {
-		return err
-	}
-	k.log.Info("database dropped from integration", "database", gone.Name)
-	return k.change(ctx, func(e *edit) error {
-		for i, db := range e.Databases {
-			if db.Name == gone.Name {
-				e.Databases = append(e.Databases[:i:i], e.Databases[i+1:]...)
-				return nil
-			}
-		}
-		return errUnchanged
-	})
 }
 
 // retryOrphan tries to clean up after a deleted integration until that is done

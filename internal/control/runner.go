@@ -26,6 +26,14 @@ type Refresher interface {
 	Refresh(ctx context.Context, r penstock.Refresh) (tables int, err error)
 }
 
+// Tuner is a Runner whose options can be changed while it runs. One that is no
+// Tuner is made anew for that.
+type Tuner interface {
+	// Tune has options take effect soon. It does not block, and may be called
+	// at any time.
+	Tune(o penstock.DatabaseOptions)
+}
+
 // RunnerFactory makes the runner of one stream; it does not dial. db.Name is
 // the name of the destination database, already decided.
 type RunnerFactory func(in penstock.Integration, db penstock.DestinationDatabase) (Runner, error)

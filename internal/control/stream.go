@@ -32,13 +32,13 @@ type stream struct {
 	db      penstock.DestinationDatabase
 	leaving bool // the filter does not name its source database any more
 	source  string
-	make    func() (Runner, error)
+	make    func(penstock.DestinationDatabase) (Runner, error)
 	now     func() time.Time
 	log     *slog.Logger
 	changed func() // called when the runner has ended
 
-	mu      sync.Mutex
-	runner  Runner // the newest, nil before the first
+	mu      sync.Mutex // guards also db.Options; the rest of db stays as it is
+	runner  Runner     // the newest, nil before the first
 	running bool
 	healthy time.Time // since when the runner is healthy; zero if it is not
 	err     error     // why the last one ended; nil once that counts as mended
@@ -50,7 +50,7 @@ type streamView struct {
 	penstock.StreamStatus
 	healthy  bool // the runner is running and replicates or loads
 	troubled bool // it is not, and Problems say why
-	gone     bool // the stream is leaving and what it reads is not there
+	gone     bool // the stream is leaving, and has emptied its database or what it reads is not there
 }
 
 // run keeps a runner going until ctx ends, or until trying again is no use.
@@ -95,12 +95,19 @@ func (s *stream) gotOn() bool {
 
 // once makes a runner and runs it to its end.
 func (s *stream) once(ctx context.Context) error {
-	r, err := s.make()
 	s.mu.Lock()
-	if err == nil {
+	db := s.db
+	s.mu.Unlock()
+	r, err := s.make(db)
+	s.mu.Lock()
+	changed := s.db.Options != db.Options // just now: with those, then
+	if err == nil && !changed {
 		s.runner, s.running = r, true
 	}
 	s.mu.Unlock()
+	if changed {
+		return s.once(ctx)
+	}
 	if err == nil {
 		err = r.Run(ctx)
 	}
@@ -115,6 +122,24 @@ func (s *stream) once(ctx context.Context) error {
 	}
 	s.err = err
 	return err
+}
+
+// tune has options take effect, and reports false if that takes another runner.
+func (s *stream) tune(o penstock.DatabaseOptions) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db.Options == o {
+		return true
+	}
+	s.db.Options = o
+	if !s.running {
+		return true
+	}
+	tuner, ok := s.runner.(Tuner)
+	if ok {
+		tuner.Tune(o)
+	}
+	return ok
 }
 
 // look returns the stream's status, and forgets its last failure if the
@@ -141,7 +166,8 @@ func (s *stream) look() streamView {
 		s.err = nil
 	}
 	missing := func(p penstock.Problem) bool { return p.Code == penstock.ProblemDatabaseMissing }
-	v.gone = s.leaving && (s.err != nil && penstock.KindOf(s.err) == penstock.KindSetting || slices.ContainsFunc(v.Problems, missing))
+	empty := v.healthy && v.State == penstock.StreamCdcRefresh && v.Loading == nil && len(v.Tables) == 0
+	v.gone = s.leaving && (empty || s.err != nil && penstock.KindOf(s.err) == penstock.KindSetting || slices.ContainsFunc(v.Problems, missing))
 	if p, ok := s.problem(now); ok {
 		v.Problems = append(v.Problems[:len(v.Problems):len(v.Problems)], p)
 		v.troubled = severe(p.Severity)

@@ -27,10 +27,10 @@ const (
 // each stream of each integration, derives the integrations' statuses from
 // what the runners report, and carries out deletions.
 type Supervisor struct {
-	cfg       Config
-	ledger    ledger
-	woken     chan struct{}
-	assigning chan struct{} // held while names are chosen
+	cfg    Config
+	ledger ledger
+	woken  chan struct{}
+	naming chan struct{} // see lockNames
 
 	mu      sync.Mutex
 	keepers map[penstock.IntegrationID]*keeper
@@ -47,12 +47,12 @@ func NewSupervisor(c Config) (*Supervisor, error) {
 		return nil, &penstock.Error{Kind: penstock.KindInvalid, Op: "configure control plane", Message: "a runner factory is needed"}
 	}
 	return &Supervisor{
-		cfg:       c,
-		ledger:    ledger{c.Store, c.Now, c.Logger},
-		woken:     make(chan struct{}, 1),
-		assigning: make(chan struct{}, 1),
-		keepers:   make(map[penstock.IntegrationID]*keeper),
-		orphans:   make(map[penstock.IntegrationID]bool),
+		cfg:     c,
+		ledger:  ledger{c.Store, c.Now, c.Logger},
+		woken:   make(chan struct{}, 1),
+		naming:  make(chan struct{}, 1),
+		keepers: make(map[penstock.IntegrationID]*keeper),
+		orphans: make(map[penstock.IntegrationID]bool),
 	}, nil
 }
 
@@ -99,7 +99,7 @@ func (s *Supervisor) reconcile(ctx context.Context, g *errgroup.Group) error {
 			continue
 		}
 		k := &keeper{
-			s: s, id: in.ID, in: in, woken: make(chan struct{}, 1),
+			s: s, id: in.ID, in: in, woken: make(chan struct{}, 1), acted: make(chan struct{}),
 			log: s.cfg.Logger.With("integration", in.ID, "name", in.Name),
 		}
 		s.keepers[in.ID] = k

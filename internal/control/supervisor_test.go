@@ -252,7 +252,7 @@ func TestFilterChangeRestartsTheStreams(t *testing.T) {
 		b.want(in.ID, penstock.StatusActive)
 
 		// A database that is named no more keeps its stream, which empties it,
-		// unless it is not there.
+		// unless it is not there. The other streams are left alone.
 		text = "include: crm.*.*"
 		if _, err = b.svc.Modify(t.Context(), ModifyRequest{Identifier: in.ARN, DataFilter: &text}); err != nil {
 			t.Fatal(err)
@@ -261,16 +261,19 @@ func TestFilterChangeRestartsTheStreams(t *testing.T) {
 		if b.running() != 2 {
 			t.Errorf("%d runners run", b.running())
 		}
+		var crm *fakeRunner
 		for _, r := range b.runners[3:5] {
 			if r.db.SourceDatabase == "app" {
 				r.fail <- settingWrong()
+			} else {
+				crm = r
 			}
 		}
 		b.after(time.Second)
-		if got := names(b.get(in.ID).Databases); got != "crm=crm" || b.running() != 1 || len(b.target.detached) != 1 {
-			t.Errorf("the databases are %s, %d runners run, %v detached", got, b.running(), b.target.detached)
+		if got := names(b.get(in.ID).Databases); got != "crm=crm" || b.running() != 1 || len(b.target.detached) != 1 || len(b.pg.cleaned) != 1 {
+			t.Errorf("the databases are %s, %d runners run, %v detached, %v cleaned", got, b.running(), b.target.detached, b.pg.cleaned)
 		}
-		b.newest().set(penstock.StreamCdcRefresh)
+		crm.set(penstock.StreamCdcRefresh)
 		b.after(time.Second)
 		b.want(in.ID, penstock.StatusActive)
 		b.wantEvents("0000 0016 0017 0016 0017")

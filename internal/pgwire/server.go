@@ -28,7 +28,8 @@ type Config struct {
 	Warehouse penstock.Warehouse
 	// Views fills the system views; nil leaves them empty.
 	Views redshift.Views
-	// Manager carries out ALTER DATABASE … INTEGRATION; nil refuses it.
+	// Manager carries out statements about destination databases; nil refuses
+	// them.
 	Manager redshift.Manager
 	Logger  *slog.Logger
 
@@ -37,6 +38,7 @@ type Config struct {
 	PortalMemory   int           // bytes held for a suspended portal while its session does something else; default 64 MiB
 	StartupTimeout time.Duration // from the first byte to the session; default 30 s
 	DrainTimeout   time.Duration // how long running statements may go on at shutdown; default 5 s
+	ForceTimeout   time.Duration // how long DROP DATABASE … FORCE waits for sessions to end; default 10 s
 }
 
 func (c *Config) setDefaults() error {
@@ -60,6 +62,9 @@ func (c *Config) setDefaults() error {
 	}
 	if c.DrainTimeout == 0 {
 		c.DrainTimeout = 5 * time.Second
+	}
+	if c.ForceTimeout == 0 {
+		c.ForceTimeout = 10 * time.Second
 	}
 	return nil
 }

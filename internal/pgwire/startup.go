@@ -183,6 +183,9 @@ func (c *conn) greet(p startupPacket) error {
 
 // open makes a session of a connection whose client is who it says.
 func (c *conn) open(ctx context.Context) error {
+	if !c.server.registry.enter(c, c.database) {
+		return c.refuse(fatal("55000", fmt.Sprintf("database %q is being dropped", c.database)))
+	}
 	session, err := c.server.cfg.Warehouse.Connect(ctx, c.database)
 	if err != nil {
 		if penstock.KindOf(err) == penstock.KindNotFound {

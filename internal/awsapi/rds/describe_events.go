@@ -33,6 +33,7 @@ var categories = map[penstock.EventKind]string{
 	control.EventCreated: "creation", control.EventCreateFailed: "failure",
 	control.EventDeleted: "deletion", control.EventDeleting: "deletion",
 	control.EventModifying: "configuration change", control.EventModified: "configuration change", control.EventModifyFailed: "failure",
+	control.EventDatabaseCreated: "creation", control.EventDatabaseDropped: "deletion",
 	control.EventFailed: "failure", control.EventAttention: "failure", control.EventInternal: "failure", control.EventNoIdentity: "failure",
 	control.EventUnsupported: "failure", control.EventRights: "failure", control.EventSourceSetting: "failure", control.EventFilterUnparsable: "failure",
 }

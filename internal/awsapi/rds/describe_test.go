@@ -127,7 +127,7 @@ func TestEventsAsked(t *testing.T) {
 	near(r.Since, now.Add(-14*24*time.Hour))
 
 	r = ask("EventCategories.EventCategory.1=creation", "EventCategories.EventCategory.2=Deletion")
-	if fmt.Sprint(r.Kinds) != fmt.Sprint([]any{control.EventCreated, control.EventDeleted, control.EventDeleting}) {
+	if fmt.Sprint(r.Kinds) != fmt.Sprint([]any{control.EventCreated, control.EventDeleted, control.EventDeleting, control.EventDatabaseCreated, control.EventDatabaseDropped}) {
 		t.Errorf("the kinds are %v", r.Kinds)
 	}
 	if r = ask("EventCategories.EventCategory.1=backup"); r.Kinds == nil || len(r.Kinds) != 0 {

@@ -21,7 +21,7 @@ const (
 	Discard                   // DISCARD ALL and its parts
 	Deallocate                // DEALLOCATE name; Name "" is all
 	Ignore                    // has no effect here, and is answered with success
-	Manage                    // ALTER DATABASE … INTEGRATION; see Action.Order
+	Manage                    // of a destination database; see Action.Order
 )
 
 // Action is what Classify found out about a statement.
@@ -32,7 +32,7 @@ type Action struct {
 	Value    string // of a setting
 	Local    bool   // SET LOCAL
 	ReadOnly bool   // BEGIN … READ ONLY
-	Order    *Order // of Manage
+	Order    Order  // of Manage
 }
 
 // engineRefuses are statements that reach for files or the configuration of
@@ -100,9 +100,9 @@ func Classify(st Statement) (Action, error) {
 		return Action{}, notSupported("CLOSE")
 	case "COPY":
 		return Action{}, refuseCopy(st)
-	case "ALTER":
-		if o, ok, err := integrationOrder(st); ok {
-			return Action{Command: Manage, Tag: "ALTER DATABASE", Order: &o}, err
+	case "CREATE", "ALTER", "DROP":
+		if o, ok, err := databaseOrder(st); ok {
+			return Action{Command: Manage, Tag: first + " DATABASE", Order: o}, err
 		}
 		return Action{Command: Engine}, nil
 	default:

@@ -9,72 +9,231 @@ import (
 // Manager carries out what statements ask of the integrations into a warehouse.
 // Its methods may be called from any goroutine.
 type Manager interface {
+	// CreateDatabase has a destination database made, and returns once it can
+	// be connected to. KindIntegrationNotFound if there is no such integration
+	// into this warehouse, KindNotFound if it does not replicate the source
+	// database, KindInvalid if one has to be named, KindAlreadyExists if the
+	// source database has a destination already, KindConflict if the name is
+	// taken, KindInvalidState while the integration cannot have one.
+	CreateDatabase(ctx context.Context, d penstock.NewDatabase) error
+	// SetOptions changes the options of a destination database, which is
+	// durable when it returns. KindNotFound if no integration replicates into it.
+	SetOptions(ctx context.Context, database string, c penstock.OptionsChange) error
 	// Refresh has tables of a destination database loaded again, and returns
 	// how many, once that is sure to happen. KindNotFound if no integration
 	// replicates into the database, or a table is not there; KindInvalidState
 	// while replication into it does not run.
 	Refresh(ctx context.Context, database string, r penstock.Refresh) (tables int, err error)
+	// DropDatabase removes a destination database, that of an integration or
+	// one that an integration has left. KindNotFound if there is none.
+	DropDatabase(ctx context.Context, database string) error
 }
 
-// Order is what an ALTER DATABASE … INTEGRATION statement asks for.
-type Order struct {
+// Order is what a statement about a destination database asks for: a
+// CreateDatabase, SetOptions, RefreshTables or DropDatabase.
+type Order interface{ order() }
+
+// CreateDatabase is CREATE DATABASE … FROM INTEGRATION.
+type CreateDatabase struct {
+	penstock.NewDatabase
+	// Ignored are clauses of the statement that have no effect here.
+	Ignored []string
+}
+
+// SetOptions is ALTER DATABASE … INTEGRATION SET.
+type SetOptions struct {
+	Database string
+	Change   penstock.OptionsChange
+}
+
+// RefreshTables is ALTER DATABASE … INTEGRATION REFRESH.
+type RefreshTables struct {
 	Database string
 	Refresh  penstock.Refresh
 }
 
-// integrationOrder reads ALTER DATABASE name INTEGRATION …, from Amazon
-// Redshift's Database Developer Guide, "ALTER DATABASE". ok is false if the
-// statement is another one.
-func integrationOrder(st Statement) (o Order, ok bool, err error) {
-	if st.Word(0) != "ALTER" || st.Word(1) != "DATABASE" || st.Word(3) != "INTEGRATION" {
-		return o, false, nil
+// DropDatabase is DROP DATABASE.
+type DropDatabase struct {
+	Database string
+	IfExists bool
+	Force    bool // end the sessions that are connected to it
+}
+
+func (CreateDatabase) order() {}
+func (SetOptions) order()     {}
+func (RefreshTables) order()  {}
+func (DropDatabase) order()   {}
+
+// databaseOrder reads CREATE, ALTER and DROP DATABASE, by Amazon Redshift's
+// Database Developer Guide. ok is false if the statement is another one.
+func databaseOrder(st Statement) (o Order, ok bool, err error) {
+	if st.Word(1) != "DATABASE" {
+		return nil, false, nil
 	}
 	r := reader{st: st, i: 2}
-	if o.Database, err = r.name(); err != nil {
-		return o, true, err
-	}
-	r.i++ // INTEGRATION
-	switch {
-	case r.word("REFRESH"):
-		o.Refresh, err = r.refresh()
-	case r.word("SET"):
-		err = notSupported("ALTER DATABASE … INTEGRATION SET")
+	switch st.Word(0) {
+	case "CREATE":
+		o, err = r.createDatabase()
+	case "ALTER":
+		o, err = r.alterDatabase()
+	case "DROP":
+		o, err = r.dropDatabase()
 	default:
-		err = syntaxError(st, r.i)
+		return nil, false, nil
 	}
-	if err == nil && r.i < len(st.Tokens) {
+	if err == nil && r.more() {
 		err = syntaxError(st, r.i)
 	}
 	return o, true, err
 }
 
-// reader reads a statement token by token.
-type reader struct {
-	st Statement
-	i  int
-}
+// maxDatabaseName is how many bytes a database's name may have.
+const maxDatabaseName = 127
 
-// word takes the next token if it is that keyword.
-func (r *reader) word(w string) bool {
-	if r.st.Word(r.i) != w {
-		return false
+func (r *reader) createDatabase() (Order, error) {
+	var o CreateDatabase
+	var err error
+	if o.Name, err = r.name(); err != nil {
+		return nil, err
 	}
-	r.i++
-	return true
-}
-
-// name takes a name.
-func (r *reader) name() (string, error) {
-	n := r.st.Name(r.i)
-	if n == "" {
-		return "", syntaxError(r.st, r.i)
+	if len(o.Name) > maxDatabaseName {
+		return nil, &penstock.SQLError{State: "42622", Message: "the name of a database may have 127 bytes"}
 	}
-	r.i++
-	return n, nil
+	if !r.words("FROM", "INTEGRATION") {
+		if r.word("INTEGRATION") || r.st.Word(r.i) == "FROM" && r.st.Kind(r.i+1) != Word {
+			return nil, syntaxError(r.st, r.i)
+		}
+		return nil, &penstock.SQLError{State: "0A000", Message: "CREATE DATABASE is supported with FROM INTEGRATION only",
+			Hint: "The database dev is there to be written to; it may have schemas."}
+	}
+	id, err := r.literal()
+	if err != nil {
+		return nil, err
+	}
+	o.Integration = penstock.ParseIntegrationID(id)
+	if r.word("DATABASE") {
+		if o.SourceDatabase, err = r.nameOrLiteral(); err != nil {
+			return nil, err
+		}
+	}
+	set := r.word("SET")
+	opts := optionReader{reader: r}
+	for r.more() {
+		known, err := opts.read(&o.Options)
+		if err != nil {
+			return nil, err
+		}
+		if known {
+			set = false
+			continue
+		}
+		if set {
+			break // SET without an option
+		}
+		clause, err := r.databaseClause()
+		if err != nil {
+			return nil, err
+		}
+		o.Ignored = append(o.Ignored, clause)
+	}
+	if set {
+		return nil, syntaxError(r.st, r.i)
+	}
+	return o, nil
 }
 
-// refresh reads what follows REFRESH. Amazon's own pages write TABLE and
-// TABLES, and names with and without schema.
+// databaseClause reads one of the clauses that every CREATE DATABASE may have,
+// and returns its name. They mean nothing for a database that is only read,
+// but for the one that would change what comparisons find.
+func (r *reader) databaseClause() (string, error) {
+	r.word("WITH")
+	switch {
+	case r.word("OWNER"):
+		r.equals()
+		_, err := r.name()
+		return "OWNER", err
+	case r.words("CONNECTION", "LIMIT"):
+		r.equals()
+		if !r.word("UNLIMITED") {
+			if _, err := r.number(); err != nil {
+				return "", err
+			}
+		}
+		return "CONNECTION LIMIT", nil
+	case r.word("COLLATE"):
+		r.equals()
+		switch {
+		case r.word("CASE_SENSITIVE"), r.word("CS"):
+			return "COLLATE", nil
+		case r.word("CASE_INSENSITIVE"), r.word("CI"):
+			return "", notSupported("COLLATE CASE_INSENSITIVE")
+		}
+	case r.words("ISOLATION", "LEVEL"):
+		if r.word("SNAPSHOT") || r.word("SERIALIZABLE") {
+			return "ISOLATION LEVEL", nil
+		}
+	}
+	return "", syntaxError(r.st, r.i)
+}
+
+func (r *reader) alterDatabase() (Order, error) {
+	name, err := r.name()
+	if err != nil {
+		return nil, err
+	}
+	if !r.word("INTEGRATION") {
+		switch w := r.st.Word(r.i); w {
+		case "RENAME", "OWNER", "CONNECTION", "COLLATE", "ISOLATION":
+			return nil, notSupported("ALTER DATABASE … " + w)
+		}
+		return nil, syntaxError(r.st, r.i)
+	}
+	switch {
+	case r.word("REFRESH"):
+		o := RefreshTables{Database: name}
+		o.Refresh, err = r.refresh()
+		return o, err
+	case r.word("SET"):
+		o := SetOptions{Database: name}
+		opts := optionReader{reader: r}
+		for first := true; first || r.more(); first = false {
+			switch known, err := opts.read(&o.Change); {
+			case err != nil:
+				return nil, err
+			case !known:
+				return nil, syntaxError(r.st, r.i)
+			}
+		}
+		return o, nil
+	}
+	return nil, syntaxError(r.st, r.i)
+}
+
+func (r *reader) dropDatabase() (Order, error) {
+	var o DropDatabase
+	o.IfExists = r.words("IF", "EXISTS")
+	var err error
+	if o.Database, err = r.name(); err != nil {
+		return nil, err
+	}
+	// FORCE is Redshift's; PostgreSQL writes WITH (FORCE).
+	with := r.word("WITH")
+	if r.st.Kind(r.i) == Open {
+		r.i++
+		o.Force = r.word("FORCE")
+		if !o.Force || r.st.Kind(r.i) != Close {
+			return nil, syntaxError(r.st, r.i)
+		}
+		r.i++
+		return o, nil
+	}
+	if o.Force = r.word("FORCE"); with && !o.Force {
+		return nil, syntaxError(r.st, r.i)
+	}
+	return o, nil
+}
+
+// refresh reads what follows REFRESH.
 func (r *reader) refresh() (f penstock.Refresh, err error) {
 	switch {
 	case r.word("ALL"):
@@ -83,50 +242,43 @@ func (r *reader) refresh() (f penstock.Refresh, err error) {
 		f.Scope = penstock.RefreshInError
 	case r.st.Word(r.i) == "REMEDIABLE":
 		return f, notSupported("REFRESH REMEDIABLE TABLES")
-	case r.word("TABLE"), r.word("TABLES"):
-		err = r.list(func() error {
-			t, err := r.table()
-			f.Tables = append(f.Tables, t)
-			return err
-		})
+	default:
+		f.Tables, err = r.namedTables()
 		return f, err
 	}
-	if f.Scope == penstock.RefreshNamed || !r.word("TABLES") && !r.word("TABLE") {
-		return f, syntaxError(r.st, r.i)
-	}
-	if !r.word("IN") {
-		return f, nil
-	}
-	if !r.word("SCHEMA") {
-		return f, syntaxError(r.st, r.i)
-	}
-	err = r.list(func() error {
-		s, err := r.name()
-		f.Schemas = append(f.Schemas, s)
-		return err
-	})
+	f.Schemas, err = r.tablesInSchemas()
 	return f, err
 }
 
-// list calls item for each of several things with commas between them.
-func (r *reader) list(item func() error) error {
-	for {
-		if err := item(); err != nil {
-			return err
-		}
-		if r.st.Kind(r.i) != Comma {
-			return nil
-		}
-		r.i++
+// namedTables reads TABLE a.b, c …. Amazon's own pages write TABLE and TABLES,
+// and names with and without schema.
+func (r *reader) namedTables() (all []penstock.TableName, err error) {
+	if !r.word("TABLE") && !r.word("TABLES") {
+		return nil, syntaxError(r.st, r.i)
 	}
+	err = r.list(func() error {
+		t, err := r.table()
+		all = append(all, t)
+		return err
+	})
+	return all, err
 }
 
-func (r *reader) table() (t penstock.TableName, err error) {
-	if t.Name, err = r.name(); err != nil || r.st.Kind(r.i) != Dot {
-		return t, err
+// tablesInSchemas reads TABLES [IN SCHEMA a, b …].
+func (r *reader) tablesInSchemas() (all []string, err error) {
+	if !r.word("TABLES") && !r.word("TABLE") {
+		return nil, syntaxError(r.st, r.i)
 	}
-	r.i++
-	t.Schema = t.Name
-	t.Name, err = r.name()
-	return t, err
+	if !r.word("IN") {
+		return nil, nil
+	}
+	if !r.word("SCHEMA") {
+		return nil, syntaxError(r.st, r.i)
+	}
+	err = r.list(func() error {
+		s, err := r.name()
+		all = append(all, s)
+		return err
+	})
+	return all, err
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"strings"
+	"time"
 
 	"penstock"
 )
@@ -118,7 +119,8 @@ func fillIntegration(_ context.Context, w *rowWriter, v Views) error {
 				w.int64(s.Lag.Milliseconds())
 			}
 			w.checkpoint(s).int32(replicated).int32(failed).time(s.Database.CreatedAt)
-			w.int32(0).known(s.Database.SourceDatabase).bool(false).bool(false)
+			o := s.Database.Options
+			w.int32(int32(o.RefreshInterval / time.Second)).known(s.Database.SourceDatabase).bool(false).bool(o.AutoRemediation)
 		}
 	}
 	return nil

@@ -1,0 +1,290 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"penstock/internal/testdb"
+	"penstock/internal/testdb/dbtest"
+)
+
+// manual has destination databases be made by statements only. It takes effect
+// with the next start.
+func (p *penstock) manual(t testing.TB) {
+	t.Helper()
+	text, err := os.ReadFile(p.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(string(text), "{engine: duckdb", "{engine: duckdb, destination_database: manual", 1)
+	if err := os.WriteFile(p.config, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// psql runs statements in psql, each by itself, and returns what it prints.
+func (p *penstock) psql(t testing.TB, database string, statements ...string) string {
+	t.Helper()
+	path, err := exec.LookPath("psql")
+	if err != nil {
+		need(t, "no psql (scripts/deps.sh installs it)")
+	}
+	args := []string{"-X", "-At", "host=" + strings.Split(p.sql, ":")[0] + " port=" + strings.Split(p.sql, ":")[1] + " user=admin dbname='" + database + "' sslmode=require"}
+	for _, s := range statements {
+		args = append(args, "-c", s)
+	}
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Env = append(os.Environ(), "PGPASSWORD="+sqlPassword)
+	out, _ := cmd.CombinedOutput() // a statement that fails is part of it
+	return strings.TrimSpace(string(out))
+}
+
+// sqlState runs a statement and returns its SQLSTATE, "" if it succeeds.
+func sqlState(t testing.TB, conn *pgx.Conn, sql string) (state, message string) {
+	t.Helper()
+	_, err := conn.Exec(t.Context(), sql)
+	var e *pgconn.PgError
+	switch {
+	case err == nil:
+		return "", ""
+	case !errors.As(err, &e):
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return e.Code, e.Message
+}
+
+// atSource lists what is there of ours in a source database.
+func atSource(t testing.TB, conn *pgx.Conn) []string {
+	t.Helper()
+	return mustTable(t, conn, `SELECT slot_name FROM pg_replication_slots WHERE database = current_database() AND NOT temporary
+		UNION ALL SELECT pubname FROM pg_publication WHERE pubname LIKE 'penstock%'`)
+}
+
+// TestDatabaseStatements goes through the life of destination databases that
+// are made by statements: psql and pgx, a source of two databases.
+func TestDatabaseStatements(t *testing.T) {
+	t.Parallel()
+	server := dbtest.New(t, testdb.Options{Fast: true})
+	admin := connect(t, server, "postgres")
+	execute(t, admin, `CREATE DATABASE one`, `CREATE DATABASE "Two-2"`)
+	one, two := connect(t, server, "one"), connect(t, server, "Two-2")
+	for _, c := range []*pgx.Conn{one, two} {
+		execute(t, c, "CREATE TABLE orders (id int PRIMARY KEY, note text)", "INSERT INTO orders SELECT g, 'note ' || g FROM generate_series(1, 1000) g")
+	}
+	p := configured(t, server.URL("postgres"))
+	p.manual(t)
+	p.start(t)
+	p.integrate(t, "stated", "one", `"Two-2"`)
+	p.awaitActive(t, "stated")
+	dev := p.warehouse(t, "dev")
+	const views = "SELECT source_database, target_database, state FROM svv_integration ORDER BY source_database"
+	pending := []string{"Two-2||PendingDbConnectState", "one||PendingDbConnectState"}
+	if rows := mustTable(t, dev, views); !slices.Equal(rows, pending) {
+		t.Errorf("svv_integration has %q", rows)
+	}
+	if left := append(atSource(t, one), atSource(t, two)...); len(left) != 0 {
+		t.Errorf("there is something at the source already: %q", left)
+	}
+	id := mustTable(t, dev, "SELECT DISTINCT trim(integration_id) FROM svv_integration")[0]
+	from := " FROM INTEGRATION '" + id + "'"
+
+	// What cannot be is refused, by its SQLSTATE.
+	for sql, want := range map[string]string{
+		"CREATE DATABASE d FROM INTEGRATION '0b2b3c4d-0000-4000-8000-000000000001' DATABASE one": "42704",
+		"CREATE DATABASE d" + from:                                           "22023",
+		"CREATE DATABASE d" + from + " DATABASE three":                       "3D000",
+		"CREATE DATABASE dev" + from + " DATABASE one":                       "42939",
+		"CREATE DATABASE d" + from + " DATABASE one HISTORY_MODE TRUE":       "0A000",
+		"CREATE DATABASE d" + from + " DATABASE one REFRESH_INTERVAL 432001": "22023",
+		"ALTER DATABASE d INTEGRATION SET QUERY_ALL_STATES TRUE":             "3D000",
+		"DROP DATABASE d":   "3D000",
+		"DROP DATABASE dev": "42809",
+	} {
+		if got, message := sqlState(t, dev, sql); got != want {
+			t.Errorf("%s: %s %s, want %s", sql, got, message, want)
+		}
+	}
+	if got := p.psql(t, "dev", "BEGIN; CREATE DATABASE d"+from+" DATABASE one; COMMIT"); !strings.Contains(got, "CREATE DATABASE cannot run inside a transaction block") {
+		t.Errorf("inside a transaction: %s", got)
+	}
+
+	// Both databases, by psql and by pgx. They can be connected to at once.
+	if got := p.psql(t, "dev", "CREATE DATABASE one"+from+" DATABASE one", `CREATE DATABASE "Warehouse 2"`+from+` DATABASE "Two-2" SET REFRESH_INTERVAL 60 OWNER admin`); got != "CREATE DATABASE\nNOTICE:  no effect on a replicated database: OWNER\nCREATE DATABASE" {
+		t.Errorf("psql prints %q", got)
+	}
+	p.warehouse(t, "Warehouse 2").Close(t.Context())
+	awaitEqual(t, p, one, map[string]string{"orders": "SELECT id, note FROM orders ORDER BY id"})
+	second := func() []string {
+		conn, err := p.connect(t.Context(), "Warehouse 2")
+		if err != nil {
+			return nil
+		}
+		defer conn.Close(context.Background())
+		rows, _ := table(t.Context(), conn, "SELECT count(*), sum(id) FROM orders")
+		return rows
+	}
+	await(t, "the second database", func() bool { return slices.Equal(second(), []string{"1000|500500"}) })
+	if rows := mustTable(t, dev, "SELECT target_database, state, refresh_interval, is_history_mode, auto_remediation FROM svv_integration ORDER BY 1"); !slices.Equal(rows, []string{"Warehouse 2|CdcRefreshState|60|f|f", "one|CdcRefreshState|0|f|f"}) {
+		t.Errorf("svv_integration has %q", rows)
+	}
+	for sql, want := range map[string]string{
+		"CREATE DATABASE one" + from + ` DATABASE "Two-2"`: "42P04",
+		"CREATE DATABASE ONE" + from + ` DATABASE "Two-2"`: "42P04",
+		"CREATE DATABASE d" + from + " DATABASE one":       "42710",
+		"CREATE TABLE one.public.mine (x int)":             "25006",
+	} {
+		if got, message := sqlState(t, dev, sql); got != want {
+			t.Errorf("%s: %s %s, want %s", sql, got, message, want)
+		}
+	}
+
+	// Options are there after a crash.
+	if got := p.psql(t, "dev", `ALTER DATABASE "Warehouse 2" INTEGRATION SET REFRESH_INTERVAL = 0 ACCEPTINVCHARS TRUE QUERY_ALL_STATES=TRUE`); got != "ALTER DATABASE" {
+		t.Errorf("psql prints %q", got)
+	}
+	p.kill(t)
+	p.start(t)
+	dev = p.warehouse(t, "dev")
+	if rows := mustTable(t, dev, "SELECT target_database, refresh_interval FROM svv_integration ORDER BY 1"); !slices.Equal(rows, []string{"Warehouse 2|0", "one|0"}) {
+		t.Errorf("svv_integration has %q", rows)
+	}
+
+	// Dropping: not under the feet of others, unless by force.
+	inside := p.warehouse(t, "one")
+	if got, message := sqlState(t, dev, "DROP DATABASE one"); got != "55006" {
+		t.Errorf("DROP DATABASE in use: %s %s", got, message)
+	}
+	if got, message := sqlState(t, inside, "DROP DATABASE one FORCE"); got != "55006" {
+		t.Errorf("DROP DATABASE of the current one: %s %s", got, message)
+	}
+	if got := p.psql(t, "dev", "DROP DATABASE one FORCE"); got != "DROP DATABASE" {
+		t.Errorf("psql prints %q", got)
+	}
+	if _, err := table(t.Context(), inside, "SELECT 1"); err == nil {
+		t.Error("a session outlives its database")
+	}
+	if _, err := p.connect(t.Context(), "one"); err == nil || !strings.Contains(err.Error(), "does not exist") {
+		t.Errorf("connecting to what was dropped: %v", err)
+	}
+	await(t, "the source to be clean", func() bool { return len(atSource(t, one)) == 0 })
+	if left := atSource(t, two); len(left) != 3 {
+		t.Errorf("of the other database there is %q", left)
+	}
+	if files, err := filepath.Glob(filepath.Join(p.dataDir, "warehouses", "analytics", "one.duckdb*")); err != nil || len(files) != 0 {
+		t.Errorf("left of its files: %q, %v", files, err)
+	}
+	if got := p.psql(t, "dev", "DROP DATABASE IF EXISTS one"); got != "NOTICE:  database \"one\" does not exist, skipping\nDROP DATABASE" {
+		t.Errorf("psql prints %q", got)
+	}
+
+	// It comes back by a statement, with everything.
+	execute(t, one, "INSERT INTO orders VALUES (2000, 'while there was nothing')")
+	execute(t, dev, "CREATE DATABASE one"+from+" DATABASE 'one'")
+	awaitEqual(t, p, one, map[string]string{"orders": "SELECT id, note FROM orders ORDER BY id"})
+
+	// Databases that a deleted integration leaves can be read, and be dropped.
+	p.tryDelete(t, "stated")
+	if got := second(); !slices.Equal(got, []string{"1000|500500"}) {
+		t.Errorf("a detached database has %q", got)
+	}
+	execute(t, dev, `DROP DATABASE "Warehouse 2"`, "DROP DATABASE one")
+	if rows := mustTable(t, dev, "SELECT datname FROM pg_database ORDER BY 1"); !slices.Equal(rows, []string{"dev"}) {
+		t.Errorf("there are %q", rows)
+	}
+	if files, err := filepath.Glob(filepath.Join(p.dataDir, "warehouses", "analytics", "*")); err != nil || slices.ContainsFunc(files, func(f string) bool { return !strings.HasPrefix(filepath.Base(f), "dev.duckdb") }) {
+		t.Errorf("left of the files: %q, %v", files, err)
+	}
+	assertClean(t, one)
+	assertClean(t, two)
+}
+
+// TestDropWhereDatabasesComeByThemselves: a dropped one does not, until it is
+// asked for; also over a restart.
+func TestDropWhereDatabasesComeByThemselves(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Shared(t)
+	src := db.Conn(t)
+	execute(t, src, "CREATE TABLE orders (id int PRIMARY KEY)", "INSERT INTO orders SELECT generate_series(1, 100)")
+	p := newPenstock(t, db.URL())
+	p.integrate(t, "auto", db.Name)
+	p.awaitActive(t, "auto")
+	dev := p.warehouse(t, "dev")
+	id := mustTable(t, dev, "SELECT trim(integration_id) FROM svv_integration")[0]
+	if got, message := sqlState(t, dev, "CREATE DATABASE "+db.Name+" FROM INTEGRATION '"+id+"' DATABASE "+db.Name); got != "42P04" {
+		t.Errorf("creating what is there by itself: %s %s", got, message)
+	}
+	execute(t, dev, "DROP DATABASE "+db.Name)
+	p.kill(t)
+	p.start(t)
+	dev = p.warehouse(t, "dev")
+	await(t, "the stream to be pending", func() bool {
+		return slices.Equal(mustTable(t, dev, "SELECT state, target_database FROM svv_integration"), []string{"PendingDbConnectState|"})
+	})
+	await(t, "the source to be clean", func() bool { return len(atSource(t, src)) == 0 })
+	if rows := mustTable(t, dev, "SELECT datname FROM pg_database"); !slices.Equal(rows, []string{"dev"}) {
+		t.Errorf("there are %q", rows)
+	}
+	execute(t, dev, "CREATE DATABASE "+db.Name+" FROM INTEGRATION '"+id+"'") // it has one source database only
+	awaitEqual(t, p, src, map[string]string{"orders": "SELECT id FROM orders ORDER BY id"})
+}
+
+// TestStatementsBesideReaders: databases come and go, and options change, while
+// others read; nobody who reads another database sees an error.
+func TestStatementsBesideReaders(t *testing.T) {
+	t.Parallel()
+	server := dbtest.New(t, testdb.Options{Fast: true})
+	admin := connect(t, server, "postgres")
+	execute(t, admin, "CREATE DATABASE stays", "CREATE DATABASE goes")
+	for _, name := range []string{"stays", "goes"} {
+		execute(t, connect(t, server, name), "CREATE TABLE orders (id int PRIMARY KEY)", "INSERT INTO orders SELECT generate_series(1, 500)")
+	}
+	p := newPenstock(t, server.URL("postgres"))
+	p.integrate(t, "busy", "stays", "goes")
+	p.awaitActive(t, "busy")
+	dev := p.warehouse(t, "dev")
+	id := mustTable(t, dev, "SELECT DISTINCT trim(integration_id) FROM svv_integration")[0]
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var busy sync.WaitGroup
+	reader, writer := p.warehouse(t, "stays"), connect(t, server, "stays")
+	busy.Go(func() {
+		for n := 501; ctx.Err() == nil; n++ {
+			if _, err := writer.Exec(context.WithoutCancel(ctx), "INSERT INTO orders VALUES ($1)", n); err != nil {
+				t.Errorf("the application's INSERT fails: %v", err)
+				return
+			}
+		}
+	})
+	busy.Go(func() {
+		for least := 500; ctx.Err() == nil; {
+			var n int
+			if err := reader.QueryRow(context.WithoutCancel(ctx), "SELECT count(*) FROM public.orders").Scan(&n); err != nil || n < least {
+				t.Errorf("a reader sees %d rows after %d: %v", n, least, err)
+				return
+			}
+			least = n
+		}
+	})
+	for i := range 4 {
+		execute(t, dev, "DROP DATABASE goes FORCE", fmt.Sprintf("ALTER DATABASE stays INTEGRATION SET REFRESH_INTERVAL %d QUERY_ALL_STATES %v ACCEPTINVCHARS %[2]v", i%2, i%2 == 0),
+			"CREATE DATABASE goes FROM INTEGRATION '"+id+"' DATABASE goes")
+		await(t, "the database to be loaded again", func() bool {
+			rows, err := table(t.Context(), dev, "SELECT count(*) FROM goes.public.orders")
+			return err == nil && slices.Equal(rows, []string{"500"})
+		})
+	}
+	cancel()
+	busy.Wait()
+	p.awaitActive(t, "busy")
+}

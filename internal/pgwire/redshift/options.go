@@ -1,0 +1,97 @@
+package redshift
+
+import (
+	"fmt"
+	"time"
+
+	"penstock"
+)
+
+// optionReader reads the options of a destination database, of which none may
+// be there twice.
+type optionReader struct {
+	*reader
+	seen map[string]bool
+}
+
+// read takes one option, and reports whether there was one.
+func (r *optionReader) read(c *penstock.OptionsChange) (known bool, err error) {
+	name := r.st.Word(r.i)
+	switch name {
+	case "ACCEPTINVCHARS", "QUERY_ALL_STATES", "REFRESH_INTERVAL", "TRUNCATECOLUMNS", "HISTORY_MODE", "AUTO_REMEDIATION":
+	default:
+		return false, nil
+	}
+	if r.seen[name] {
+		return true, &penstock.SQLError{State: "42601", Message: "the option " + name + " is there twice"}
+	}
+	if r.seen == nil {
+		r.seen = map[string]bool{}
+	}
+	r.seen[name] = true
+	r.i++
+	r.equals()
+	switch name {
+	case "ACCEPTINVCHARS":
+		c.AcceptInvChars, err = r.boolean()
+	case "QUERY_ALL_STATES":
+		c.QueryAllStates, err = r.boolean()
+	case "REFRESH_INTERVAL":
+		c.RefreshInterval, err = r.interval()
+	case "TRUNCATECOLUMNS":
+		c.TruncateColumns, err = r.boolean()
+	case "AUTO_REMEDIATION":
+		c.AutoRemediation, err = r.boolean()
+		if err == nil && *c.AutoRemediation {
+			err = notSupported("AUTO_REMEDIATION")
+		}
+	case "HISTORY_MODE":
+		err = r.historyMode()
+	}
+	return true, err
+}
+
+func (r *optionReader) boolean() (*bool, error) {
+	v := r.word("TRUE")
+	if !v && !r.word("FALSE") {
+		return nil, syntaxError(r.st, r.i)
+	}
+	return &v, nil
+}
+
+// interval reads a number of seconds.
+func (r *optionReader) interval() (*time.Duration, error) {
+	n, err := r.number()
+	if err != nil {
+		return nil, err
+	}
+	const most = int64(penstock.MaxRefreshInterval / time.Second)
+	if n < 0 || n > most {
+		return nil, &penstock.SQLError{State: "22023", Message: fmt.Sprintf("REFRESH_INTERVAL must be between 0 and %d seconds", most)}
+	}
+	d := time.Duration(n) * time.Second
+	return &d, nil
+}
+
+// historyMode reads the value of HISTORY_MODE, and for which tables it is
+// meant. That it is off is what is the case.
+func (r *optionReader) historyMode() error {
+	on, err := r.boolean()
+	if err != nil {
+		return err
+	}
+	if r.word("FOR") {
+		if r.word("ALL") || r.st.Word(r.i) == "TABLES" {
+			_, err = r.tablesInSchemas()
+		} else {
+			_, err = r.namedTables()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if *on {
+		return &penstock.SQLError{State: "0A000", Message: "HISTORY_MODE is not supported: tables hold the newest version of each row only"}
+	}
+	return nil
+}
