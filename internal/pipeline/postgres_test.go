@@ -33,7 +33,13 @@ type bench struct {
 func setup(t *testing.T, schema ...string) *bench {
 	t.Helper()
 	t.Parallel()
-	b := &bench{db: dbtest.Shared(t), target: memtarget.New()}
+	return setupOn(t, 0, schema...)
+}
+
+// setupOn is setup on a server of a major version.
+func setupOn(t *testing.T, major int, schema ...string) *bench {
+	t.Helper()
+	b := &bench{db: dbtest.SharedOf(t, major), target: memtarget.New()}
 	b.db.Exec(t, schema...)
 	var err error
 	b.source, err = pgsource.New(pgsource.Config{Name: "shop", URL: b.db.URL(), Logger: logger(t)})

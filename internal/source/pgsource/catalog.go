@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,9 +24,12 @@ type relation struct {
 	owned    bool   // by the role we are connected as
 	owner    string // "" if that is a superuser
 	readable bool
-	identity string   // pg_class.relreplident
-	left     []string // names of columns that the stream does not carry
-	unlike   string   // a partition, quoted, that does not log the key; "" if none
+	identity string              // pg_class.relreplident
+	left     []string            // columns that cannot be carried, with the reason
+	computed []penstock.ColumnID // generated columns that the stream does not have
+	virtual  bool                // it has virtual generated columns
+	keyed    bool                // it has a key, if not one that the stream has
+	unlike   string              // a partition, quoted, that does not log the key; "" if none
 	// unpublished is what has updates and deletes published, where a publication
 	// that somebody prepared leaves them out.
 	unpublished string
@@ -98,7 +103,7 @@ func relations(ctx context.Context, conn *pgx.Conn, types *typeCache, keep func(
 		return nil, err
 	}
 	for i := range out {
-		out[i].setIdentity(keys[out[i].oid])
+		out[i].setIdentity(keys[out[i].oid], serverMajor(conn.PgConn()))
 	}
 	return out, nil
 }
@@ -140,18 +145,18 @@ func fillColumns(ctx context.Context, conn *pgx.Conn, types *typeCache, rels []r
 	if err := types.resolve(ctx, conn, need); err != nil {
 		return err
 	}
+	var generated []uint32
 	for _, a := range attributes {
 		r := byOID[a.relation]
-		if a.generated {
-			r.left = append(r.left, a.name)
-			continue
+		if a.generated && !slices.Contains(generated, a.relation) {
+			generated = append(generated, a.relation)
 		}
 		info := types.info(typeRef{a.typ, a.typmod})
 		r.table.Columns = append(r.table.Columns, penstock.Column{
 			ID: penstock.ColumnID(a.number), Name: a.name, Type: mapType(info).typ, SourceType: info.name, NotNull: a.notNull,
 		})
 	}
-	return nil
+	return fillGenerated(ctx, conn, types, byOID, generated)
 }
 
 // carriable reports whether the relation is of a kind that logical
@@ -161,14 +166,15 @@ func (r *relation) carriable() bool { return (r.kind == "r" || r.kind == "p") &&
 // setIdentity decides by what changed rows are found: by the primary key or
 // the index named as replica identity, else by the whole row where the source
 // logs it.
-func (r *relation) setIdentity(key []int16) {
+func (r *relation) setIdentity(key []int16, major int) {
 	t := &r.table
-	if r.identity == "n" {
+	if r.identity == "n" || r.unpublishable(major) {
 		return
 	}
+	r.keyed = len(key) > 0
 	for _, number := range key {
 		i := slices.IndexFunc(t.Columns, func(c penstock.Column) bool { return c.ID == penstock.ColumnID(number) })
-		if i < 0 {
+		if i < 0 || slices.Contains(r.computed, penstock.ColumnID(number)) { // not in the rows that name others
 			t.Key = nil
 			break
 		}
@@ -183,6 +189,13 @@ func (r *relation) setIdentity(key []int16) {
 	case r.identity == "f" && r.unfull == "":
 		t.Identity = penstock.IdentityFull
 	}
+}
+
+// unpublishable reports whether the server would refuse to update the table if
+// it were published for that: whole rows are its identity, and virtual columns,
+// which are in no publication, are part of them.
+func (r *relation) unpublishable(major int) bool {
+	return r.identity == "f" && r.virtual && major >= publishesGenerated
 }
 
 // unidentified returns the partition for whose sake a partitioned table that
@@ -224,10 +237,28 @@ type typeInfo struct {
 	delimiter string // of an array: what is between elements
 }
 
-// typeCache remembers types of one database. It is not safe for concurrent use.
-type typeCache struct{ known map[typeRef]typeInfo }
+// typeCache remembers types of one database, and generated columns. It is not safe for concurrent use.
+type typeCache struct {
+	known map[typeRef]typeInfo
 
-func newTypeCache() *typeCache { return &typeCache{known: map[typeRef]typeInfo{}} }
+	generated map[uint32][]generatedColumn // by table, as of the last look
+	verdicts  map[string]verdict           // by statement
+	doubt     *atomic.Bool                 // a verdict has proved wrong; set from any goroutine
+}
+
+func newTypeCache() *typeCache {
+	return &typeCache{known: map[typeRef]typeInfo{}, doubt: new(atomic.Bool)}
+}
+
+// forStream returns a copy for a stream, which has a goroutine of its own.
+func (c *typeCache) forStream() *typeCache {
+	out := newTypeCache()
+	if c != nil {
+		maps.Copy(out.known, c.known)
+		out.generated, out.doubt = c.generated, c.doubt
+	}
+	return out
+}
 
 // info returns a resolved type; the zero typeInfo if it is not known.
 func (c *typeCache) info(ref typeRef) typeInfo { return c.known[ref] }

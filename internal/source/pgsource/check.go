@@ -188,11 +188,21 @@ func tableFindings(r *relation, database string) (out []penstock.Finding) {
 		return out
 	}
 	if len(r.left) > 0 {
-		finding(penstock.ProblemUnsupportedTable, penstock.SeverityWarning, "", "table %s: generated columns are not in PostgreSQL's change stream and are left out: %s", t, strings.Join(r.left, ", "))
+		finding(penstock.ProblemUnsupportedTable, penstock.SeverityWarning, "", "table %s: generated columns are left out that the source cannot compute for changed rows: %s", t, strings.Join(r.left, "; "))
 	}
 	if r.table.Identity == penstock.IdentityNone {
 		name := quote(r.table.Schema, r.table.Name)
 		mend := fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (…), or ALTER TABLE %s REPLICA IDENTITY FULL", name, name)
+		if r.identity == "f" && r.virtual {
+			finding(penstock.ProblemNoReplicaIdentity, penstock.SeverityWarning, fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT, with a primary key", name),
+				"table %s has REPLICA IDENTITY FULL and virtual generated columns: PostgreSQL would refuse to update it if updates were published, so its inserts are replicated, an UPDATE or DELETE of it cannot be", t)
+			return out
+		}
+		if len(r.computed) > 0 && r.identity != "n" && r.keyed {
+			finding(penstock.ProblemNoReplicaIdentity, penstock.SeverityWarning, fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name),
+				"table %s has a generated column in its key, which PostgreSQL before %d does not send with changed rows: its inserts are replicated, an UPDATE or DELETE of it cannot be", t, publishesGenerated)
+			return out
+		}
 		if part := r.unidentified(); part != "" {
 			finding(penstock.ProblemNoReplicaIdentity, penstock.SeverityWarning, fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL", part),
 				"table %s: its partition %s does not have the replica identity of the table, so inserts are replicated, an UPDATE or DELETE of it cannot be", t, part)

@@ -33,7 +33,7 @@ type copyDecoder struct {
 func newCopyDecoder(t *penstock.Table, types map[string]typeInfo, rows *penstock.Rows, limit int, flush func(bad penstock.BadValues) error) *copyDecoder {
 	d := &copyDecoder{table: t, rows: rows, limit: limit, flush: flush}
 	for _, c := range t.Columns {
-		d.decoder = append(d.decoder, loadDecode(mapType(types[c.SourceType])))
+		d.decoder = append(d.decoder, loadDecode(mapType(typeNamed(types, c.SourceType))))
 	}
 	return d
 }

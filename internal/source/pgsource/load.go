@@ -366,7 +366,7 @@ func (l *load) copyStatement(t *penstock.Table, name string, from, to int64) str
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(loadExpression(quote(c.Name), l.types[c.SourceType]))
+		b.WriteString(loadExpression(quote(c.Name), typeNamed(l.types, c.SourceType)))
 	}
 	b.WriteString(" FROM ONLY " + name)
 	var where []string

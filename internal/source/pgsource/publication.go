@@ -176,9 +176,13 @@ func (c *capture) publish(ctx context.Context, conn *pgx.Conn, rels map[uint32]*
 }
 
 func (c *capture) ensurePublication(ctx context.Context, conn *pgx.Conn, p publication) error {
-	var exists bool
-	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_publication WHERE pubname = $1)`, p.name).Scan(&exists); err != nil {
+	var exists, generated bool
+	if err := conn.QueryRow(ctx, `SELECT count(*) > 0, COALESCE(bool_and(to_jsonb(p) ->> 'pubgencols' = 's'), true) FROM pg_publication p WHERE pubname = $1`, p.name).Scan(&exists, &generated); err != nil {
 		return classify(err, "look up publication "+p.name+" on "+c.where())
+	}
+	if exists && !generated { // made by an older version of the server, or of ours
+		_, err := conn.Exec(ctx, "ALTER PUBLICATION "+quote(p.name)+" SET (publish_generated_columns = stored)")
+		return classify(err, "have publication "+p.name+" on "+c.where()+" publish generated columns")
 	}
 	if exists {
 		return nil
@@ -188,12 +192,22 @@ func (c *capture) ensurePublication(ctx context.Context, conn *pgx.Conn, p publi
 		// as the server looks for it as of then. Prepare finds that out.
 		return penstock.Errorf(penstock.KindUnreachable, "publication %s on %s has been dropped", p.name, c.where())
 	}
-	_, err := conn.Exec(ctx, fmt.Sprintf("CREATE PUBLICATION %s WITH (publish = '%s', publish_via_partition_root = true)", quote(p.name), p.publish))
+	_, err := conn.Exec(ctx, fmt.Sprintf("CREATE PUBLICATION %s WITH (publish = '%s', publish_via_partition_root = true%s)", quote(p.name), p.publish, withGenerated(conn)))
 	if sqlState(err) == "42501" {
 		return &penstock.Error{Kind: penstock.KindSetting, Code: penstock.ProblemSourceRights, Op: "create publication " + p.name + " on " + c.where(), Err: inPlainWords(err),
 			Mend: fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s", quote(c.spec.Database), quote(c.source.base.User))}
 	}
 	return classify(err, "create publication "+p.name+" on "+c.where())
+}
+
+// withGenerated is the option by which a publication has stored generated
+// columns. It is more than convenient: the server refuses to update a table
+// with one in its replica identity if the publication does not (promise 4).
+func withGenerated(conn *pgx.Conn) string {
+	if serverMajor(conn.PgConn()) < publishesGenerated {
+		return ""
+	}
+	return ", publish_generated_columns = stored"
 }
 
 // publicationMembers returns the tables of a publication by OID, quoted.

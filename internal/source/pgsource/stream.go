@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -25,6 +24,8 @@ type stream struct {
 	position position // the last boundary delivered
 	tables   map[uint32]*streamTable
 	joining  []*streamTable // those with a join not passed yet
+	waiting  []*streamTable // those with rows that wait for computed columns
+	computer computer
 
 	spools spools
 	block  *spool     // while the server sends a part of a transaction in progress
@@ -48,6 +49,8 @@ type streamTable struct {
 	table *penstock.Table
 	plan  []planColumn // per column of the last Relation message
 
+	computing *computing // for generated columns that the stream does not have; nil if there are none
+
 	mismatch bool // the last Relation message does not fit the table
 	dead     bool // reported in Reshaped: no more rows of it
 
@@ -64,6 +67,7 @@ type streamTable struct {
 type planColumn struct {
 	column int // index into Table.Columns
 	decode decode
+	base   int // index into computing.bases, or noBase
 }
 
 // Stream implements penstock.Capture.
@@ -88,10 +92,7 @@ func (c *capture) Stream(ctx context.Context, from penstock.Position, tables []p
 
 // newStream returns a stream that is not connected yet.
 func (c *capture) newStream(from position, tables []penstock.Table, joins map[penstock.TableID]penstock.Snapshot) (*stream, error) {
-	s := &stream{capture: c, position: from, types: newTypeCache(), tables: make(map[uint32]*streamTable, len(tables)), spools: newSpools(c.spec.Spill)}
-	if c.types != nil {
-		maps.Copy(s.types.known, c.types.known)
-	}
+	s := &stream{capture: c, position: from, types: c.types.forStream(), tables: make(map[uint32]*streamTable, len(tables)), spools: newSpools(c.spec.Spill)}
 	for i := range tables {
 		t := &streamTable{table: &tables[i], width: rowWidth(&tables[i])}
 		oid, err := tableOID(tables[i].ID)
@@ -142,6 +143,7 @@ func (s *stream) Ack(at penstock.Position) {
 
 // Close implements penstock.Stream.
 func (s *stream) Close() error {
+	defer s.computer.close()
 	s.feedback.close()
 	err := s.feed.close()
 	s.release()
@@ -158,10 +160,15 @@ func (s *stream) release() {
 }
 
 // Next implements penstock.Stream.
-func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) error {
+func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) (err error) {
 	s.use.Lock()
 	defer s.release()
 	defer s.use.Unlock()
+	defer func() {
+		if err == nil {
+			err = s.finishRows(ctx, c)
+		}
+	}()
 	stop := s.feed.watch(ctx)
 	defer stop()
 	defer s.feedback.listen()()
@@ -320,11 +327,15 @@ func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (eve
 		s.commit(m.end, m.time, c)
 		return true, nil
 	case 'R':
+		if err := s.finishRows(ctx, c); err != nil {
+			return false, err
+		}
 		return false, s.relation(ctx, b[1:])
 	case 'T':
 		return false, parseTruncate(b[1:], func(oid uint32) {
 			if t := s.tables[oid]; t != nil && s.delivers(t) {
 				c.Table(t.table).Truncate()
+				t.computing.forget(0)
 				t.began, t.from = s.tx, 0
 			}
 		})

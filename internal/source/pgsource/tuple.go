@@ -27,7 +27,7 @@ func (s *stream) relation(ctx context.Context, b []byte) error {
 	if err := s.resolve(ctx, refs); err != nil {
 		return err
 	}
-	t.plan, t.mismatch = t.plan[:0], len(m.columns) != len(t.table.Columns)
+	t.plan, t.mismatch = t.plan[:0], false
 	keys, flagged := 0, 0
 	for i, mc := range m.columns {
 		at := slices.IndexFunc(t.table.Columns, func(c penstock.Column) bool { return c.Name == mc.name })
@@ -42,8 +42,9 @@ func (s *stream) relation(ctx context.Context, b []byte) error {
 				keys++
 			}
 		}
-		t.plan = append(t.plan, planColumn{at, mapType(info).text})
+		t.plan = append(t.plan, planColumn{at, mapType(info).text, noBase})
 	}
+	t.mismatch = !s.planComputing(m.oid, t)
 	switch full := m.identity == 'f'; t.table.Identity {
 	case penstock.IdentityKey:
 		t.mismatch = t.mismatch || keys != len(t.table.Key) || flagged != keys && !full
@@ -94,7 +95,7 @@ func (s *stream) row(b []byte, c *penstock.Changes) error {
 		if b[0] == 'D' {
 			op = penstock.OpDelete
 		}
-		old = tc.Rows.Len()
+		old = len(tc.Ops)
 		if err := s.tuple(&w, t, tc, op, old); err != nil || b[0] == 'D' {
 			return err
 		}
@@ -121,6 +122,7 @@ func (s *stream) takeBack(t *streamTable, c *penstock.Changes) {
 	tc := c.Table(t.table)
 	tc.Rows.Truncate(t.from)
 	tc.Ops = tc.Ops[:t.from]
+	t.computing.forget(t.from)
 }
 
 // rowWidth returns the bytes that a row of t takes in Rows, values of variable
@@ -141,7 +143,11 @@ func (s *stream) tuple(w *wire, t *streamTable, tc *penstock.TableChanges, op pe
 	for i := range t.plan {
 		p := &t.plan[i]
 		v := &tc.Rows.Vectors[p.column]
-		switch w.byte() {
+		kind := w.byte()
+		if p.base != noBase {
+			t.computing.raw[p.base] = rawValue{kind: kind}
+		}
+		switch kind {
 		case tupleText:
 			if len(w.b) < 4 {
 				return errShort
@@ -149,6 +155,9 @@ func (s *stream) tuple(w *wire, t *streamTable, tc *penstock.TableChanges, op pe
 			value := w.takeSized(int(int32(binary.BigEndian.Uint32(w.b))))
 			if w.bad {
 				return errShort
+			}
+			if p.base != noBase {
+				t.computing.raw[p.base].text = value
 			}
 			if !p.decode(v, value) {
 				v.AppendNull()
@@ -173,6 +182,9 @@ func (s *stream) tuple(w *wire, t *streamTable, tc *penstock.TableChanges, op pe
 		return errShort
 	}
 	tc.Ops = append(tc.Ops, op)
+	if t.computing != nil {
+		s.wait(t, op, len(tc.Ops)-1)
+	}
 	return nil
 }
 

@@ -123,6 +123,15 @@ func (t typeInfo) print(expression string) string {
 	return t.output + "(" + expression + ")"
 }
 
+// typeNamed returns what is known of a column's type. A load may be of tables
+// that another capture has found.
+func typeNamed(types map[string]typeInfo, name string) typeInfo {
+	if t, ok := types[name]; ok {
+		return t
+	}
+	return typeInfo{name: name}
+}
+
 // loadDecode is the decoder for what loadExpression selects.
 func loadDecode(m mapping) decode {
 	if m.binary != nil {
