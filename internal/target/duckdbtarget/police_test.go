@@ -438,7 +438,8 @@ func TestAllowed(t *testing.T) {
 			"UPDATE t SET b = 'query' WHERE a = 1", "DELETE FROM t WHERE a = 5", "CREATE VIEW v AS SELECT * FROM shop.public.orders", "SELECT * FROM v",
 			"CREATE OR REPLACE VIEW v AS SELECT t.a, o.note FROM t JOIN shop.public.orders o ON o.id = t.a", "SELECT * FROM v",
 			"ALTER TABLE t ADD COLUMN c DOUBLE", "ALTER TABLE t RENAME TO t2", "TRUNCATE t2", "DROP VIEW v", "DROP TABLE IF EXISTS t2", "DROP SCHEMA s CASCADE",
-			"CREATE TABLE \"odd.csv\" (a INTEGER)", "SELECT * FROM \"odd.csv\"",
+			"CREATE TABLE \"odd.csv\" (a INTEGER)", "SELECT * FROM \"odd.csv\"", "DESCRIBE \"odd.csv\"",
+			`CREATE TABLE "Odd t.""x""" (a INTEGER)`, `SELECT * FROM "Odd t.""x"""`, `SELECT * FROM public."Odd t.""x"""`, `DESCRIBE "Odd t.""x"""`,
 		}},
 	} {
 		s := connect(t, w, c.database)

@@ -90,7 +90,7 @@ func (n *node) set(name, value string) {
 	case "catalog_name":
 		n.catalog = value
 	case "table_name":
-		n.table = fold(strings.Trim(value, `"`))
+		n.table = fold(value)
 	case "key":
 		n.key = fold(value)
 	}
@@ -127,6 +127,9 @@ func (w *walker) look(n *node) error {
 			return refusal("function %s is not available here", n.called)
 		}
 	case "BASE_TABLE", "SHOW_REF":
+		if n.kind == "SHOW_REF" { // which has it as it was written
+			n.table = unquote(n.table)
+		}
 		switch {
 		case n.schema == metaSchema || strings.HasPrefix(n.table, hiddenPrefix):
 			return refusal("%s is not for clients", strings.Trim(n.schema+"."+n.table, "."))
@@ -140,6 +143,14 @@ func (w *walker) look(n *node) error {
 		}
 	}
 	return nil
+}
+
+// unquote returns the name that a quoted identifier stands for.
+func unquote(name string) string {
+	if len(name) < 2 || name[0] != '"' || name[len(name)-1] != '"' {
+		return strings.Trim(name, `"`)
+	}
+	return strings.ReplaceAll(name[1:len(name)-1], `""`, `"`)
 }
 
 // files refuses names of tables that could be names of files, unless there
