@@ -1,7 +1,7 @@
 # Verbs for people; `make` alone lists them. Tools are installed by scripts/deps.sh.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench fmt lint
+.PHONY: help build demo test soak bench fmt lint
 
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 TESTFLAGS ?=
@@ -25,6 +25,16 @@ demo: ## watch an integration from creation to deletion, on a throwaway PostgreS
 test: ## run all tests, against real servers
 	@scripts/deps.sh test
 	PENSTOCK_TEST_PYTHON="$(PYTHON)" go test -p 2 -timeout 15m $(TESTFLAGS) ./...
+
+SOAK  ?= 30m
+SEEDS ?=
+
+soak: ## random schemas, workloads and faults for SOAK=30m, or from SEEDS="1 2"; and what takes long
+	@scripts/deps.sh test
+	set -e; for seed in $(SEEDS); do \
+		PENSTOCK_CHAOS_SEED=$$seed go test -v -count 1 -timeout 2h -run '^(TestChaos|TestChaosLost|TestOrderEntry|TestPgbench)$$' ./e2e; done
+	[ -n "$(SEEDS)" ] || PENSTOCK_SOAK=$(SOAK) go test -v -count 1 -timeout 0 -run '^TestSoak$$' ./e2e
+	PENSTOCK_TEST_LOAD=1 PENSTOCK_TEST_PYTHON="$(PYTHON)" go test -p 1 -count 1 -timeout 2h $(TESTFLAGS) ./...
 
 bench: ## run the benchmarks
 	@scripts/deps.sh demo

@@ -8,4 +8,12 @@
 // source_test.go (settings and rights of the source), crash_test.go and
 // lost_test.go (kills, restarts, broken connections, lost history) and
 // disk_test.go; commands_test.go has the command line.
+//
+// The files that begin with chaos have a generator: from a seed it draws a
+// schema (chaos_schema_test.go, chaos_values_test.go), transactions
+// (chaos_workload_test.go), DDL (chaos_ddl_test.go) and faults
+// (chaos_faults_test.go, chaos_lost_test.go). chaos_run_test.go lets all of that
+// happen at once, while chaos_watch_test.go looks whether readers see a prefix
+// and whom the application waits for; at rest, chaos_compare_test.go compares
+// source and warehouse row by row, by nothing of the program's own.
 package e2e

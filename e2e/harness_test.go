@@ -81,6 +81,7 @@ type penstock struct {
 	api     string // host:port
 	sql     string // host:port
 	secrets []string
+	env     []string // beside what the test has
 
 	cmd  *exec.Cmd
 	done chan struct{} // closed when cmd has ended
@@ -164,6 +165,7 @@ func (p *penstock) launch(t testing.TB) {
 	t.Helper()
 	p.cmd = exec.Command(binary(t), "serve", "--config", p.config)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	p.cmd.Env = append(os.Environ(), p.env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
