@@ -24,6 +24,7 @@
 //   - warehouse.go    Warehouse, Session: the seam to warehouses queried
 //   - journal.go      Journal: what streams have done, for people to look at
 //   - refresh.go      Refresh: which tables are to be loaded again
+//   - locate.go       Locator: places that readers of a destination can wait for
 //   - store.go        Store: where integrations are remembered
 //   - status.go       StreamStatus: what is known about a running stream
 //   - errors.go       Error, Kind: the few kinds of failure

@@ -110,3 +110,11 @@ func (m targetManager) DropDatabase(ctx context.Context, database string) error 
 func (m targetManager) Refresh(ctx context.Context, database string, r penstock.Refresh) (int, error) {
 	return m.app.supervisor.Refresh(ctx, m.target, database, r)
 }
+
+func (m targetManager) Await(ctx context.Context, database, position string) error {
+	err := m.app.supervisor.Await(ctx, m.target, database, position)
+	if penstock.KindOf(err) == penstock.KindNotFound && err != nil {
+		return nil // there is nothing to come
+	}
+	return err
+}

@@ -28,6 +28,25 @@ func (s *Supervisor) Refresh(ctx context.Context, target, database string, r pen
 	return refresher.Refresh(ctx, r)
 }
 
+// Await blocks until readers of a destination database see all that was
+// committed at its source before a position; see Awaiter. KindNotFound if no
+// integration replicates into a database of that name.
+func (s *Supervisor) Await(ctx context.Context, target, database, position string) error {
+	stream, err := s.stream(target, database)
+	if err != nil {
+		return err
+	}
+	runner, err := stream.active()
+	if err != nil {
+		return err
+	}
+	awaiter, ok := runner.(Awaiter)
+	if !ok {
+		return penstock.Errorf(penstock.KindInvalidState, "database %s cannot be waited for", database)
+	}
+	return awaiter.Await(ctx, position)
+}
+
 // stream returns the stream that replicates into a destination database.
 func (s *Supervisor) stream(target, database string) (*stream, error) {
 	s.mu.Lock()

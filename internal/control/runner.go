@@ -34,6 +34,15 @@ type Tuner interface {
 	Tune(o penstock.DatabaseOptions)
 }
 
+// Awaiter is a Runner whose destination can be waited for.
+type Awaiter interface {
+	// Await blocks until readers of the destination see all that was committed
+	// at the source before a position, as its users write it; "" is now. It may
+	// be called at any time. KindInvalid if it is no position, KindInvalidState
+	// if the runner does not run.
+	Await(ctx context.Context, position string) error
+}
+
 // RunnerFactory makes the runner of one stream; it does not dial. db.Name is
 // the name of the destination database, already decided.
 type RunnerFactory func(in penstock.Integration, db penstock.DestinationDatabase) (Runner, error)

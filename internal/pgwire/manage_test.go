@@ -286,3 +286,5 @@ func TestNobodyEntersADatabaseThatIsBeingDropped(t *testing.T) {
 	}
 	conn.Close(t.Context())
 }
+
+func (m *fakeManager) Await(context.Context, string, string) error { return nil }

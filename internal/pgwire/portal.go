@@ -111,6 +111,9 @@ func (c *conn) start(ctx context.Context, p *portal) error {
 	if c.tx.readOnly && kind != penstock.StatementSelect && kind != penstock.StatementOther {
 		return &penstock.SQLError{State: "25006", Message: "cannot execute " + p.st.source.Tag() + " in a read-only transaction"}
 	}
+	if err := c.freshen(ctx); err != nil {
+		return err
+	}
 	engine := p.st.engine
 	if p.st.views {
 		var err error

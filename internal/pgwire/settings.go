@@ -66,7 +66,7 @@ func newSettings(user string, superuser bool, startup map[string]string) *settin
 		"search_path": `"$user", public`, "server_encoding": "UTF8", "server_version": serverVersion,
 		"server_version_num": "80002", "session_authorization": user, "standard_conforming_strings": "on",
 		"statement_timeout": "0", "TimeZone": "UTC", "transaction_isolation": "repeatable read",
-		"transaction_read_only": "off",
+		"transaction_read_only": "off", waitFor: "", waitTimeout: "30s",
 	} {
 		s.values[strings.ToLower(name)] = setting{name, value}
 	}
@@ -145,7 +145,11 @@ func (s *settings) set(name, value string, local bool) (notice string, err error
 		if n, err := strconv.Atoi(value); err != nil || n < -15 || n > 3 {
 			return "", invalidValue(name, value)
 		}
-	case "statement_timeout":
+	case waitFor:
+		if strings.EqualFold(value, waitNow) {
+			value = waitNow
+		}
+	case "statement_timeout", waitTimeout:
 		d, ok := parseDuration(value)
 		if !ok {
 			return "", invalidValue(name, value)

@@ -51,6 +51,9 @@ func (c *conn) begin(ctx context.Context, a redshift.Action) error {
 		c.notice("WARNING", "25001", "there is already a transaction in progress")
 		return nil
 	case !c.tx.open:
+		if err := c.freshen(ctx); err != nil {
+			return err
+		}
 		sql := "BEGIN"
 		if a.ReadOnly {
 			sql = "BEGIN READ ONLY"
@@ -68,6 +71,9 @@ func (c *conn) begin(ctx context.Context, a redshift.Action) error {
 func (c *conn) beginImplicit(ctx context.Context) error {
 	if c.tx.open {
 		return nil
+	}
+	if err := c.freshen(ctx); err != nil {
+		return err
 	}
 	if err := c.engineExec(ctx, "BEGIN"); err != nil {
 		return err

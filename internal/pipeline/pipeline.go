@@ -134,7 +134,10 @@ func (p *Pipeline) carry(ctx context.Context) (err error) {
 	}
 	defer p.stopBeside()
 	p.current.Store(&running{p.writer, p.capture})
-	defer p.current.Store(nil)
+	defer func() {
+		p.current.Store(nil)
+		p.status.tellWaiters()
+	}()
 	for ctx.Err() == nil {
 		if err := p.turn(ctx); err != nil {
 			return err

@@ -87,6 +87,7 @@ func (r *replication) read(ctx context.Context) error {
 			return err
 		}
 		at = c.Position
+		r.p.status.handOver()
 		select {
 		case r.full <- c:
 			r.filled.Store(false)
@@ -106,6 +107,7 @@ func (r *replication) fill(ctx context.Context, c *penstock.Changes) (last bool,
 		if err := r.stream.Next(ctx, c, r.p.limit()); err != nil {
 			return false, err
 		}
+		r.p.status.read(c)
 		if len(c.Reshaped) > 0 {
 			r.stop.Store(true)
 		}
@@ -165,6 +167,7 @@ func (r *replication) applyAll(ctx context.Context) error {
 			return err
 		}
 		r.hasApplied()
+		r.p.status.arrived(c.Position, c.Open)
 		pace.applied(time.Since(began), c.Open || size >= r.p.limit()/4)
 		c.Reset()
 		r.free <- c

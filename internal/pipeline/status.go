@@ -27,12 +27,14 @@ type status struct {
 	diary    diary
 	known    bool // s.Tables has been read from the destination
 	speed    speed
+	arrival  arrival
 }
 
 func (s *status) init(cfg Config) {
 	s.s.Database = penstock.DestinationDatabase{Name: cfg.Spec.Name, SourceDatabase: cfg.Spec.SourceDatabase, CreatedAt: cfg.Created}
 	s.s.State = penstock.StreamSchemaDiscovery
 	s.diary = newDiary(cfg)
+	s.arrival.moved = make(chan struct{})
 }
 
 func (s *status) get() penstock.StreamStatus {
@@ -160,6 +162,8 @@ func (s *status) streaming() {
 	s.change(func() {
 		s.s.State = penstock.StreamCdcRefresh
 		s.waiting = map[*penstock.Changes]time.Time{}
+		s.arrival.handed, s.arrival.empty = 0, ""
+		s.arrival.move(s.s.Applied)
 	})
 }
 

@@ -27,6 +27,12 @@ type Manager interface {
 	// DropDatabase removes a destination database, that of an integration or
 	// one that an integration has left. KindNotFound if there is none.
 	DropDatabase(ctx context.Context, database string) error
+	// Await blocks until readers of a database see all that was committed at its
+	// source before a position, as the source's users write it; "" is now. It
+	// does not wait for a database that no integration replicates into.
+	// KindInvalid if it is no position, KindInvalidState while replication into
+	// the database does not run.
+	Await(ctx context.Context, database, position string) error
 }
 
 // Order is what a statement about a destination database asks for: a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -30,6 +31,7 @@ type capture struct {
 	publication uint32 // OID of the one that was prepared; 0 if ours are used
 
 	unseen    unseen
+	locator   locator
 	prepared  bool              // Prepare has succeeded: publications and slot are there
 	published map[uint32]string // the publication that each table was last found in
 	takenOut  map[uint32]int    // tables that somebody took out, and how often that is still to be said
@@ -59,13 +61,13 @@ func (c *capture) where() string { return c.source.at(c.spec.Database) }
 
 // Close implements penstock.Capture.
 func (c *capture) Close() error {
-	if c.sql == nil {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	err := c.sql.Close(ctx)
-	c.sql = nil
+	err := c.locator.close(ctx)
+	if c.sql != nil {
+		err = errors.Join(err, c.sql.Close(ctx))
+		c.sql = nil
+	}
 	return err
 }
 

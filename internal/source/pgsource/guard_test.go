@@ -48,6 +48,10 @@ func TestRowSecurity(t *testing.T) {
 	s.base.User, s.base.Password = "reader", "p"
 	reader := &capture{source: s, spec: admin.spec, log: s.log}
 	defer reader.Close()
+	conn, err := reader.conn(t.Context())
+	noError(t, err)
+	_, err = relations(t.Context(), conn, reader.types, func(string, string) bool { return true }) // finds the types
+	noError(t, err)
 	l, err := reader.Load(t.Context(), tables)
 	noError(t, err)
 	defer l.Close()

@@ -99,6 +99,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"FollowLeavesNothing", testFollowLeavesNothing},
 
 		{"Until", testUntil},
+		{"Locate", testLocate},
 		{"Pin", testPin},
 		{"PinWaits", testPinWaits},
 
