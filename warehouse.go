@@ -12,6 +12,24 @@ type Warehouse interface {
 	Connect(ctx context.Context, database string) (Session, error)
 }
 
+// NameKeeper is a Warehouse that tells under which names tables are stored.
+type NameKeeper interface {
+	// Stored returns the readable tables of a destination database;
+	// KindNotFound if there is no such database.
+	Stored(ctx context.Context, database string) ([]StoredTable, error)
+}
+
+// StoredTable says under which names, and as what, a readable table is stored.
+// Names differ from its own where the warehouse, which may compare names
+// without case, could not tell them from others.
+type StoredTable struct {
+	Shape   Table // as at the source
+	Schema  string
+	Table   string
+	Columns []string // parallel to Shape.Columns
+	Types   []string // the warehouse's names for their types, likewise
+}
+
 // Session is one client's connection. Its methods are called by one goroutine
 // at a time, except Interrupt.
 type Session interface {

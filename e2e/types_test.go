@@ -3,11 +3,13 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/jackc/pgx/v5"
 
 	"penstock/internal/testdb"
 	"penstock/internal/testdb/dbtest"
@@ -64,6 +66,73 @@ var zoo = []typed{
 	{sqlType: "mood", values: []string{"'sad'", "'sehr glücklich'"}},
 	{sqlType: "positive", values: []string{"1", "2147483647"}},
 	{sqlType: "pair", values: []string{"ROW(1, 'a b')", "ROW(NULL, '')"}},
+	{sqlType: "date[]", read: "to_json($::text[])", values: []string{"'{2024-02-29,infinity,\"0044-03-15 BC\"}'"}},
+	{sqlType: "float8[]", read: "to_json($)", values: []string{"'{0.1,NaN,-Infinity,-0,1e300}'"}},
+	{sqlType: "bytea[]", read: "to_json($::text[])", values: []string{`ARRAY['\xdeadbeef'::bytea, '']`}},
+	{sqlType: "pair[]", read: "to_json($::text[])", values: []string{`ARRAY[ROW(1, 'a "b" \')]::pair[]`}},
+	{sqlType: "mood[]", read: "to_json($::text[])", values: []string{"'{sad,NULL}'"}},
+	{sqlType: "box[]", read: "to_json($::text[])", values: []string{"'{(1,1),(0,0);(3,3),(2,2)}'"}},
+	{sqlType: "hstore", values: []string{`'a=>1, "b c"=>NULL, "q\"\\"=>"x"'`}},
+	{sqlType: "citext", values: []string{"'MiXed'"}},
+	{sqlType: "ltree", values: []string{"'Top.Science'"}},
+	{sqlType: "numeric(40,2)", values: []string{"-1.10", "'NaN'"}},
+	{sqlType: "numeric(3,-2)", values: []string{"-99900"}},
+	{sqlType: "int4multirange", values: []string{"'{[1,5),[7,)}'"}},
+	{sqlType: "polygon", values: []string{"'((0,0),(1,1),(2,NaN))'"}},
+	{sqlType: "path", values: []string{"'[(0,0),(1e-300,Infinity)]'"}},
+	{sqlType: "macaddr8", values: []string{"'08:00:2b:01:02:03:04:05'"}},
+	{sqlType: "tsquery", values: []string{"'a & !b:*A'"}},
+	{sqlType: "xid8", values: []string{"'18446744073709551615'"}},
+	{sqlType: "pg_lsn", values: []string{"'16/B374D848'"}},
+	{sqlType: "regtype", read: "$::regtype::text", values: []string{"'integer'"}},
+	{sqlType: `"char"`, values: []string{"'x'"}},
+	{sqlType: "name", values: []string{"'a name'"}},
+	{sqlType: "jsonpath", values: []string{"'$.a[*]'"}},
+	{sqlType: "timestamp(0)", values: []string{"'294246-12-31 23:59:59'", "'4713-01-01 00:00:00 BC'"}},
+	{sqlType: "text GENERATED ALWAYS AS (c11 || '-' || id) STORED"},
+}
+
+// named are tables whose names, and those of whose columns, are hard to carry.
+var named = []string{
+	`CREATE SCHEMA "My Schéma"`, `CREATE SCHEMA penstock`, `CREATE SCHEMA "SELECT"`,
+	`CREATE TABLE "My Schéma"."tab.le ""q""" (id int PRIMARY KEY, "Col ""umn"" .x" text, "select" int, "ünï 漢" text)`,
+	`CREATE TABLE "SELECT"."from" ("where" int PRIMARY KEY, "GROUP" int, "group" int, "Group" int)`,
+	`CREATE TABLE "Case" (id int PRIMARY KEY, v text)`, `CREATE TABLE "case" (id int PRIMARY KEY, v text)`, `CREATE TABLE "CASE" (id int PRIMARY KEY, v text)`,
+	`CREATE TABLE penstock.tables (id int PRIMARY KEY, entry text, rowid int, _hidden int, "~1" int)`,
+	`CREATE TABLE "` + strings.Repeat("x", 63) + `" ("` + strings.Repeat("y", 63) + `" int PRIMARY KEY, " leading" int, "tab	" int)`,
+	`CREATE TABLE _ (id int PRIMARY KEY, __ int)`,
+}
+
+// compareNamed compares all tables under the names that the mapping tells.
+func compareNamed(t *testing.T, source, warehouse *pgx.Conn) {
+	t.Helper()
+	mapping := mustTable(t, warehouse, "SELECT source_schema_name, source_table_name, target_schema_name, target_table_name, source_column_name, target_column_name FROM svv_integration_table_mapping")
+	type pair struct{ source, target []string }
+	tables, columns := map[string]*pair{}, map[string]*pair{}
+	for _, row := range mapping {
+		f := strings.Split(row, "|")
+		key := f[0] + "." + f[1]
+		if tables[key] == nil {
+			tables[key], columns[key] = &pair{f[:2], f[2:4]}, &pair{}
+		}
+		columns[key].source = append(columns[key].source, pgx.Identifier{f[4]}.Sanitize()+"::text")
+		columns[key].target = append(columns[key].target, pgx.Identifier{f[5]}.Sanitize()+"::text")
+	}
+	if len(tables) != 1+8 {
+		t.Errorf("%d tables are in the mapping: %q", len(tables), mapping)
+	}
+	for key, names := range tables {
+		if names.source[1] == "zoo" {
+			continue
+		}
+		query := func(c, n []string) string {
+			return "SELECT " + strings.Join(c, ", ") + " FROM " + pgx.Identifier(n).Sanitize() + " ORDER BY 1"
+		}
+		want := mustTable(t, source, query(columns[key].source, names.source))
+		await(t, "the rows of "+key, func() bool {
+			return slices.Equal(mustTable(t, warehouse, query(columns[key].target, names.target)), want)
+		})
+	}
 }
 
 // TestTypes carries every type, loaded and streamed, and compares what a
@@ -84,6 +153,10 @@ func TestTypes(t *testing.T) {
 		}
 	}
 	exec("SET intervalstyle = postgres; SET datestyle = ISO; SET timezone = UTC; SET bytea_output = hex")
+	exec("CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE EXTENSION ltree")
+	for _, sql := range named {
+		exec(sql)
+	}
 	exec("CREATE TYPE mood AS ENUM ('sad', 'sehr glücklich'); CREATE DOMAIN positive AS int CHECK (VALUE > 0); CREATE TYPE pair AS (a int, b text)")
 	rows := 0
 	names, types := []string{}, []string{}
@@ -98,7 +171,9 @@ func TestTypes(t *testing.T) {
 			values := []string{fmt.Sprint(from + r)}
 			for _, z := range zoo {
 				v := "NULL"
-				if r < len(z.values) {
+				if strings.Contains(z.sqlType, "GENERATED") {
+					v = "DEFAULT"
+				} else if r < len(z.values) {
 					v = z.values[r]
 				}
 				values = append(values, v)
@@ -106,7 +181,16 @@ func TestTypes(t *testing.T) {
 			exec("INSERT INTO zoo VALUES (" + strings.Join(values, ", ") + ")")
 		}
 	}
+	fill := func(n int) {
+		for _, sql := range named {
+			if table, definition, ok := strings.Cut(strings.TrimPrefix(sql, "CREATE TABLE "), " ("); ok {
+				values := strings.Repeat(fmt.Sprintf(", %d", n), strings.Count(definition, ", "))
+				exec(fmt.Sprintf("INSERT INTO %s VALUES (%d%s)", table, n, values))
+			}
+		}
+	}
 	insert(0)
+	fill(1)
 	p := newPenstock(t, server.URL("postgres"))
 	if _, err := p.client(secretKey).CreateIntegration(ctx, &rds.CreateIntegrationInput{
 		IntegrationName: aws.String("zoo"), SourceArn: aws.String(p.arn(t, "shop")), TargetArn: aws.String(p.arn(t, "analytics")), DataFilter: aws.String("include: postgres.*.*"),
@@ -115,12 +199,9 @@ func TestTypes(t *testing.T) {
 	}
 	awaitStatus(t, p.client(secretKey), "zoo", "active")
 	insert(100)
+	fill(2)
 	exec("UPDATE zoo SET id = id + 1000 WHERE id % 2 = 1")
 
-	queries := map[string]string{}
-	for i, z := range zoo {
-		queries[z.sqlType] = names[i]
-	}
 	warehouse := p.warehouse(t, "postgres")
 	await(t, "the last row", func() bool {
 		return mustTable(t, warehouse, "SELECT count(*) FROM zoo WHERE id > 1000")[0] == mustTable(t, source, "SELECT count(*) FROM zoo WHERE id > 1000")[0]
@@ -138,4 +219,5 @@ func TestTypes(t *testing.T) {
 			}
 		}
 	}
+	compareNamed(t, source, warehouse)
 }

@@ -88,6 +88,10 @@ func (v targetViews) History() penstock.History {
 	return nil
 }
 
+func (v targetViews) Stored(ctx context.Context, database string) ([]penstock.StoredTable, error) {
+	return v.app.warehouses[v.target].Stored(ctx, database)
+}
+
 // targetManager carries out what a target's SQL endpoint is asked about its
 // integrations.
 type targetManager struct {

@@ -1,6 +1,7 @@
 package pgwire
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 type someViews struct{}
 
 func (someViews) History() penstock.History { return nil }
+
+func (someViews) Stored(context.Context, string) ([]penstock.StoredTable, error) { return nil, nil }
 
 func (someViews) Integrations() []redshift.IntegrationView {
 	return []redshift.IntegrationView{{

@@ -20,6 +20,9 @@ type Views interface {
 	// History returns what streams into that warehouse have done, nil if that is
 	// not kept.
 	History() penstock.History
+	// Stored returns the readable tables of a destination database, as
+	// penstock.NameKeeper does; nothing if the warehouse does not tell.
+	Stored(ctx context.Context, database string) ([]penstock.StoredTable, error)
 }
 
 // IntegrationView is one integration and the state of its streams.
@@ -72,6 +75,15 @@ var integrationViews = map[string]*systemView{
 			column("is_history_mode", penstock.TypeBool),
 		},
 		fill: fillTableState,
+	},
+	// Here every column of every readable table has a row.
+	"svv_integration_table_mapping": {
+		columns: []penstock.ResultColumn{
+			text("integration_id"), text("source_database"), text("target_database"), text("source_schema_name"), text("target_schema_name"),
+			text("source_table_name"), text("target_table_name"), text("source_column_name"), text("target_column_name"),
+			text("source_data_type"), text("target_data_type"),
+		},
+		fill: fillTableMapping,
 	},
 }
 
@@ -151,6 +163,25 @@ func fillTableState(_ context.Context, w *rowWriter, v Views) error {
 					w.int64((t.Bytes + 1<<20 - 1) >> 20)
 				}
 				w.bool(false)
+			}
+		}
+	}
+	return nil
+}
+
+func fillTableMapping(ctx context.Context, w *rowWriter, v Views) error {
+	for _, in := range v.Integrations() {
+		for i := range in.Streams {
+			d := &in.Streams[i].Database
+			stored, err := v.Stored(ctx, d.Name)
+			if err != nil && penstock.KindOf(err) != penstock.KindNotFound {
+				return err
+			}
+			for _, t := range stored {
+				for k, c := range t.Shape.Columns {
+					w.text(string(in.Integration.ID)).known(d.SourceDatabase).text(d.Name).text(t.Shape.Schema).text(t.Schema)
+					w.text(t.Shape.Name).text(t.Table).text(c.Name).text(t.Columns[k]).text(c.SourceType).text(t.Types[k])
+				}
 			}
 		}
 	}

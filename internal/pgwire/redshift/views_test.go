@@ -16,6 +16,16 @@ type fixed []IntegrationView
 func (f fixed) Integrations() []IntegrationView { return f }
 func (f fixed) History() penstock.History       { return fixedHistory{} }
 
+func (f fixed) Stored(_ context.Context, database string) ([]penstock.StoredTable, error) {
+	if database != "shop_copy" {
+		return nil, penstock.Errorf(penstock.KindNotFound, "no database %s", database)
+	}
+	return []penstock.StoredTable{{
+		Shape:  penstock.Table{Schema: "s", Name: "N", Columns: []penstock.Column{{Name: "a", SourceType: "money"}, {Name: "A", SourceType: "date"}}},
+		Schema: "s", Table: "N~1", Columns: []string{"a", "A~1"}, Types: []string{"VARCHAR", "DATE"},
+	}}, nil
+}
+
 const sampleID = penstock.IntegrationID("11111111-0000-4000-8000-000000000001")
 
 type fixedHistory struct{}
@@ -83,6 +93,9 @@ func TestFill(t *testing.T) {
 11111111-0000-4000-8000-000000000001|shop_copy|public|Orders|Synced|{"position":"5/0-1A"}||NULL|3|3|false
 11111111-0000-4000-8000-000000000001|shop_copy|public|items|ResyncInitiated|NULL||3000000|NULL|NULL|false
 11111111-0000-4000-8000-000000000001|shop_copy|public|bad|Failed|NULL|public.bad: no key|NULL|NULL|NULL|false`,
+		"svv_integration_table_mapping": `
+11111111-0000-4000-8000-000000000001|shop|shop_copy|s|s|N|N~1|a|a|money|VARCHAR
+11111111-0000-4000-8000-000000000001|shop|shop_copy|s|s|N|N~1|A|A~1|date|DATE`,
 		"sys_integration_activity": `
 11111111-0000-4000-8000-000000000001|shop_copy|PostgreSQL|checkpoints/snapshot_0_1A_16400.json|snapshot|10|NULL|1|1|2
 11111111-0000-4000-8000-000000000001|shop_copy|PostgreSQL|checkpoints/checkpoint_0_1A_0_2B.json|cdc|20|3|2|4|5`,

@@ -102,19 +102,10 @@ func isCompanion(file string) bool {
 		strings.HasSuffix(file, fileSuffix+".wal.recovery") || strings.Contains(file, fileSuffix+".tmp")
 }
 
-// StoredTable says under which names a readable table of a destination
-// database is stored. They differ from its own where the engine, which
-// compares names without ASCII case, could not tell them from others.
-type StoredTable struct {
-	Shape   penstock.Table
-	Schema  string
-	Table   string
-	Columns []string // parallel to Shape.Columns
-}
+var _ penstock.NameKeeper = (*Warehouse)(nil)
 
-// Stored returns the readable tables of a destination database with the names
-// under which they are stored.
-func (w *Warehouse) Stored(ctx context.Context, database string) ([]StoredTable, error) {
+// Stored implements penstock.NameKeeper.
+func (w *Warehouse) Stored(ctx context.Context, database string) ([]penstock.StoredTable, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	inst, err := w.running(ctx)
@@ -137,14 +128,18 @@ func (w *Warehouse) Stored(ctx context.Context, database string) ([]StoredTable,
 	if err != nil {
 		return nil, fault(err, db.path, "list stored tables of database %q", database)
 	}
-	var stored []StoredTable
+	var stored []penstock.StoredTable
 	for _, r := range rows {
 		e, err := decodeEntry(r[0])
 		if err != nil {
 			return nil, err
 		}
 		if v := e.Readable; v != nil {
-			stored = append(stored, StoredTable{Shape: v.Shape.Table, Schema: v.Schema, Table: v.Table, Columns: v.Columns})
+			types := make([]string, len(v.Shape.Columns))
+			for i := range types {
+				types[i] = sqlType(v.Shape.Columns[i].Type)
+			}
+			stored = append(stored, penstock.StoredTable{Shape: v.Shape.Table, Schema: v.Schema, Table: v.Table, Columns: v.Columns, Types: types})
 		}
 	}
 	return stored, nil

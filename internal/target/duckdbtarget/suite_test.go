@@ -59,7 +59,7 @@ func (s *subject) Read(t *testing.T, database string, table *penstock.Table) (*p
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(stored, func(st StoredTable) bool {
+	i := slices.IndexFunc(stored, func(st penstock.StoredTable) bool {
 		return st.Shape.Schema == table.Schema && st.Shape.Name == table.Name
 	})
 	if i < 0 {
