@@ -6,16 +6,16 @@ import "context"
 // the stream, so that a destination can be compared with it there.
 type Pinner interface {
 	// Pin shows what has committed up to a position that the source chooses,
-	// and nothing else. at is a position of the open stream; that must not have
-	// been read beyond where the history ends when Pin is called (Stream.Until
-	// sees to it), and then it has not been read beyond the Pin either. It may
-	// be called, and what it returns be used, while other methods of the
-	// Capture are in use by another goroutine.
+	// and nothing else. at is a position of the open stream. hold is called once
+	// when all is prepared, and has to see to it that the stream is not read any
+	// further (Stream.Until); then it has not been read beyond the Pin either.
+	// Pin may be called, and what it returns be used, while other methods of
+	// the Capture are in use by another goroutine.
 	//
 	// It may have to wait for transactions that are open at the source. If ctx
 	// ends meanwhile the error is KindConflict and names one of them. KindQuota
 	// means that the source cannot have one more stream.
-	Pin(ctx context.Context, at Position) (Pin, error)
+	Pin(ctx context.Context, at Position, hold func()) (Pin, error)
 }
 
 // Pin is a source database as it was at a position.

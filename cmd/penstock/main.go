@@ -83,7 +83,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&f.config, "config", "penstock.yaml", "configuration `file`")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newServe(f), newCheck(f), newARN(f), newFilter(f), newDemo(), newVersion())
+	root.AddCommand(newServe(f), newCheck(f), newARN(f), newFilter(f), newVerify(f), newDemo(), newVersion())
 	return root
 }
 

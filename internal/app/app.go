@@ -56,6 +56,8 @@ type App struct {
 	profiles  net.Listener // nil without debug.pprof
 	handler   http.Handler
 	endpoints map[string]*pgwire.Server // by target
+
+	verifying chan struct{} // holds one while a verification runs
 }
 
 // Names in the data folder, beside those of package duckdbtarget.
@@ -76,7 +78,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *App, err err
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	a := &App{cfg: cfg, log: opts.Logger, opts: opts, scheme: "http", warehouses: map[string]*duckdbtarget.Warehouse{},
-		journals: map[string]*journal.Journal{}, endpoints: map[string]*pgwire.Server{}}
+		journals: map[string]*journal.Journal{}, endpoints: map[string]*pgwire.Server{}, verifying: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			a.close()
@@ -156,7 +158,7 @@ func (a *App) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.supervisor.Run(ctx) })
 	g.Go(func() error { return serveHTTP(ctx, a.api, a.handler, a.log) })
-	g.Go(func() error { return serveHTTP(ctx, a.socket, a.controlHandler(), a.log) })
+	g.Go(func() error { return serveHTTP(ctx, a.socket, a.controlHandler(ctx), a.log) })
 	if a.profiles != nil {
 		g.Go(func() error { return serveHTTP(ctx, a.profiles, profileHandler(), a.log) })
 	}

@@ -3,10 +3,13 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"time"
 
@@ -59,20 +62,11 @@ func Check(ctx context.Context, cfg *config.Config, filter string, names []strin
 // FetchReport asks the server that runs on a data folder for its report. The
 // error is KindUnreachable if none runs.
 func FetchReport(ctx context.Context, dataDir string) (*Report, error) {
-	path := filepath.Join(dataDir, socketName)
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", path)
-		},
-		DisableKeepAlives: true,
-	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://penstock/report", nil)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	reply, err := askServer(ctx, dataDir, http.MethodGet, "/report", nil)
 	if err != nil {
 		return nil, err
-	}
-	reply, err := client.Do(request)
-	if err != nil {
-		return nil, penstock.Errorf(penstock.KindUnreachable, "no server runs on data_dir %s: %w", dataDir, err)
 	}
 	defer reply.Body.Close()
 	if reply.StatusCode != http.StatusOK {
@@ -83,4 +77,28 @@ func FetchReport(ctx context.Context, dataDir string) (*Report, error) {
 		return nil, fmt.Errorf("read the server's report: %w", err)
 	}
 	return &r, nil
+}
+
+// askServer sends a request to the control socket of the server that runs on a
+// data folder. The error is KindUnreachable if none runs.
+func askServer(ctx context.Context, dataDir, method, path string, body io.Reader) (*http.Response, error) {
+	socket := filepath.Join(dataDir, socketName)
+	client := &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		},
+		DisableKeepAlives: true,
+	}}
+	request, err := http.NewRequestWithContext(ctx, method, "http://penstock"+path, body)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := client.Do(request)
+	if err != nil {
+		if cause := (*url.Error)(nil); errors.As(err, &cause) {
+			err = cause.Err // without the address, which is ours
+		}
+		return nil, penstock.Errorf(penstock.KindUnreachable, "no server runs on data_dir %s: %w", dataDir, err)
+	}
+	return reply, nil
 }

@@ -96,8 +96,9 @@ type Report struct {
 	Orphans      []penstock.Orphan
 }
 
-// controlHandler serves the control socket: GET /report.
-func (a *App) controlHandler() http.Handler {
+// controlHandler serves the control socket: GET /report and POST /verify, which
+// ends with ctx.
+func (a *App) controlHandler(ctx context.Context) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /report", func(w http.ResponseWriter, r *http.Request) {
 		orphans, err := a.store.Orphans(r.Context())
@@ -108,6 +109,7 @@ func (a *App) controlHandler() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(Report{Version: a.opts.Version, Integrations: a.supervisor.Snapshot(), Orphans: orphans})
 	})
+	mux.HandleFunc("POST /verify", func(w http.ResponseWriter, r *http.Request) { a.serveVerify(ctx, w, r) })
 	return mux
 }
 

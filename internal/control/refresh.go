@@ -13,11 +13,7 @@ import (
 // database of that name, or there is no such table; KindInvalidState while the
 // stream does not run.
 func (s *Supervisor) Refresh(ctx context.Context, target, database string, r penstock.Refresh) (tables int, err error) {
-	stream, err := s.stream(target, database)
-	if err != nil {
-		return 0, err
-	}
-	runner, err := stream.active()
+	runner, err := s.Runner(target, database)
 	if err != nil {
 		return 0, err
 	}
@@ -32,11 +28,7 @@ func (s *Supervisor) Refresh(ctx context.Context, target, database string, r pen
 // committed at its source before a position; see Awaiter. KindNotFound if no
 // integration replicates into a database of that name.
 func (s *Supervisor) Await(ctx context.Context, target, database, position string) error {
-	stream, err := s.stream(target, database)
-	if err != nil {
-		return err
-	}
-	runner, err := stream.active()
+	runner, err := s.Runner(target, database)
 	if err != nil {
 		return err
 	}
@@ -45,6 +37,17 @@ func (s *Supervisor) Await(ctx context.Context, target, database, position strin
 		return penstock.Errorf(penstock.KindInvalidState, "database %s cannot be waited for", database)
 	}
 	return awaiter.Await(ctx, position)
+}
+
+// Runner returns the runner that replicates into a destination database of a
+// target. KindNotFound if no integration does, KindInvalidState while the stream
+// does not run.
+func (s *Supervisor) Runner(target, database string) (Runner, error) {
+	stream, err := s.stream(target, database)
+	if err != nil {
+		return nil, err
+	}
+	return stream.active()
 }
 
 // stream returns the stream that replicates into a destination database.

@@ -77,14 +77,18 @@ func (r *replication) pin(ctx context.Context, hold time.Duration, held *time.Du
 		return nil, false, penstock.Errorf(penstock.KindInvalid, "a %s source cannot be compared with", r.p.cfg.Source.Engine())
 	}
 	at := r.p.status.position()
-	began := time.Now()
-	r.stream.Until(at)
-	r.p.status.setHeld(began)
-	defer r.letGo()
 	limited, cancel := context.WithTimeout(ctx, hold)
 	defer cancel()
-	source, err := pinner.Pin(limited, at)
-	*held += time.Since(began)
+	var began time.Time
+	defer r.letGo()
+	source, err := pinner.Pin(limited, at, func() {
+		began = time.Now()
+		r.stream.Until(at)
+		r.p.status.setHeld(began)
+	})
+	if !began.IsZero() {
+		*held += time.Since(began)
+	}
 	if err != nil {
 		return nil, limited.Err() != nil, err
 	}

@@ -29,11 +29,11 @@ type Request struct {
 
 // Progress is how far a comparison is.
 type Progress struct {
-	Table             string // being compared
-	Tables, TableDone int
-	Rows              int64 // of the source, read so far in all tables
-	Bytes, TotalBytes int64 // of the source, estimated
-	Again             bool  // the table differs, and is read again to find where
+	Table              string // being compared
+	Tables, TablesDone int
+	Rows               int64 // of the source, read so far in all tables
+	Bytes, TotalBytes  int64 // of the source, estimated
+	Again              bool  // the table differs, and is read again to find where
 }
 
 // buffer is how many bytes of rows are read at a time, by each reader.
@@ -76,7 +76,7 @@ func Compare(ctx context.Context, pin penstock.Pin, view penstock.View, r Reques
 			return nil, err
 		}
 		result.Seconds = time.Since(began).Seconds()
-		c.report(func(p *Progress) { p.TableDone++ })
+		c.report(func(p *Progress) { p.TablesDone++ })
 	}
 	out := make([]Table, 0, len(results))
 	for _, t := range results {

@@ -173,7 +173,7 @@ func TestManyDifferences(t *testing.T) {
 		}
 		last = p
 	}})
-	if last.Rows != n || last.Bytes != last.TotalBytes || last.Tables != 1 || last.TableDone != 1 || last.Table != "public.t" {
+	if last.Rows != n || last.Bytes != last.TotalBytes || last.Tables != 1 || last.TablesDone != 1 || last.Table != "public.t" {
 		t.Errorf("the last progress is %+v", last)
 	}
 }

@@ -24,12 +24,13 @@ var (
 
 // Pin implements penstock.Pinner. Every snapshot shows what is in the log up to
 // a place here; it waits for open transactions as others have to.
-func (c *capture) Pin(ctx context.Context, at penstock.Position) (penstock.Pin, error) {
+func (c *capture) Pin(ctx context.Context, at penstock.Position, hold func()) (penstock.Pin, error) {
 	db, s := c.db, c.db.source
 	stream, err := decodePosition(at)
 	if err != nil {
 		return nil, err
 	}
+	hold()
 	err = s.begin(ctx, "Pin")
 	defer s.mu.Unlock()
 	if err != nil {

@@ -32,20 +32,20 @@ var (
 )
 
 // Pin implements penstock.Pinner.
-func (c *capture) Pin(ctx context.Context, at penstock.Position) (penstock.Pin, error) {
+func (c *capture) Pin(ctx context.Context, at penstock.Position, hold func()) (penstock.Pin, error) {
 	main, err := decodePosition(at)
 	if err != nil {
 		return nil, err
 	}
 	p := &pin{capture: &capture{source: c.source, spec: c.spec, log: c.log}, position: main, types: newTypeCache()}
-	if err := p.open(ctx); err != nil {
+	if err := p.open(ctx, hold); err != nil {
 		p.Close()
 		return nil, classify(err, "take a snapshot at a position of "+c.where())
 	}
 	return p, nil
 }
 
-func (p *pin) open(ctx context.Context) (err error) {
+func (p *pin) open(ctx context.Context, hold func()) (err error) {
 	c := p.capture
 	if p.holder, err = c.source.connect(ctx, c.spec.Database); err != nil {
 		return err
@@ -55,6 +55,7 @@ func (p *pin) open(ctx context.Context) (err error) {
 		return err
 	}
 	defer walsender.Close(context.WithoutCancel(ctx)) // and the slot with it
+	hold()
 	snapshot, err := p.exportAtSlot(ctx, walsender)
 	if err != nil {
 		return err

@@ -20,12 +20,13 @@ func (r *reader) pinner() penstock.Pinner {
 	return p
 }
 
+func (r *reader) hold() { r.stream.Until(r.position) }
+
 // pin holds the stream, shows the database at a position, and has the stream
 // go on up to there.
 func (r *reader) pin() penstock.Pin {
 	r.Helper()
-	r.stream.Until(r.position)
-	p, err := r.pinner().Pin(r.ctx, r.position)
+	p, err := r.pinner().Pin(r.ctx, r.position, r.hold)
 	r.ok(err)
 	r.Cleanup(func() { p.Close() })
 	r.stream.Until(p.Position())
@@ -175,7 +176,7 @@ func testPin(e *env) {
 func (r *reader) pinWithin(d time.Duration) (penstock.Pin, error) {
 	ctx, cancel := context.WithTimeout(r.ctx, d)
 	defer cancel()
-	return r.pinner().Pin(ctx, r.position)
+	return r.pinner().Pin(ctx, r.position, r.hold)
 }
 
 // testPinWaits: a Pin that cannot be had in time says so, and leaves nothing.
@@ -187,7 +188,6 @@ func testPinWaits(e *env) {
 	before := e.s.Left(e.T, e.id)
 	open := e.s.Begin(e.T)
 	open.Insert("t", Row{ID: 1})
-	r.stream.Until(r.position)
 	p, err := r.pinWithin(200 * time.Millisecond)
 	for wait := 400 * time.Millisecond; penstock.KindOf(err) == penstock.KindUnreachable; wait *= 2 {
 		e.ok(e.ctx.Err())
