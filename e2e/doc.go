@@ -7,7 +7,8 @@
 // things go wrong is in badinput_test.go (requests, configuration, files),
 // source_test.go (settings and rights of the source), crash_test.go and
 // lost_test.go (kills, restarts, broken connections, lost history) and
-// disk_test.go; commands_test.go has the command line.
+// disk_test.go; commands_test.go has the command line,
+// verify_test.go the comparison of source and warehouse.
 //
 // The files that begin with chaos have a generator: from a seed it draws a
 // schema (chaos_schema_test.go, chaos_values_test.go), transactions

@@ -23,7 +23,6 @@ type pin struct {
 	position position
 	holder   *pgx.Conn
 	exported string // the snapshot's name, for other connections
-	types    *typeCache
 }
 
 var (
@@ -37,7 +36,7 @@ func (c *capture) Pin(ctx context.Context, at penstock.Position, hold func()) (p
 	if err != nil {
 		return nil, err
 	}
-	p := &pin{capture: &capture{source: c.source, spec: c.spec, log: c.log}, position: main, types: newTypeCache()}
+	p := &pin{capture: &capture{source: c.source, spec: c.spec, log: c.log, types: newTypeCache()}, position: main}
 	if err := p.open(ctx, hold); err != nil {
 		p.Close()
 		return nil, classify(err, "take a snapshot at a position of "+c.where())

@@ -69,34 +69,40 @@ func (p *pin) pieces(ctx context.Context, byOID map[uint32]*penstock.Table) (out
 
 // Tables implements penstock.Pin.
 func (p *pin) Tables(ctx context.Context) ([]penstock.Table, error) {
-	var tables []penstock.Table
-	spec := &p.capture.spec
-	err := p.inSnapshot(ctx, func(conn *pgx.Conn) error {
-		all, err := relations(ctx, conn, p.types, func(schema, name string) bool { return spec.Filter.Match(spec.Database, schema, name) })
-		for i := range all {
-			if all[i].carriable() {
-				tables = append(tables, all[i].table)
-			}
-		}
+	var rels []relation
+	err := p.inSnapshot(ctx, func(conn *pgx.Conn) (err error) {
+		rels, _, err = p.capture.selected(ctx, conn)
 		return err
 	})
 	if err != nil {
 		return nil, classify(err, "list the tables of "+p.capture.where())
 	}
-	// What a partitioned table is made of, relations asks of now.
+	tables := make([]penstock.Table, 0, len(rels)) // of which there are pointers below
 	parted := map[uint32]*penstock.Table{}
-	for i := range tables {
-		if oid, err := tableOID(tables[i].ID); err == nil && tables[i].Parts != "" {
-			parted[oid] = &tables[i]
-			tables[i].Parts = ""
+	for i := range rels {
+		r := &rels[i]
+		if !r.carriable() || !r.readable || len(r.table.Columns) == 0 {
+			continue
+		}
+		tables = append(tables, r.table)
+		if r.kind == "p" {
+			parted[r.oid] = &tables[len(tables)-1]
 		}
 	}
 	pieces, err := p.pieces(ctx, parted)
 	if err != nil {
 		return nil, classify(err, "list the partitions of "+p.capture.where())
 	}
+	then := map[*penstock.Table]string{}
 	for _, x := range pieces {
-		x.table.Parts = strings.TrimPrefix(fmt.Sprintf("%s %d/%d", x.table.Parts, x.oid, x.file), " ")
+		then[x.table] = strings.TrimPrefix(fmt.Sprintf("%s %d/%d", then[x.table], x.oid, x.file), " ")
+	}
+	for t, parts := range then {
+		// Parts is what a table is made of now; if that is not what it was then,
+		// nobody will take it for what is in the warehouse.
+		if !strings.Contains(t.Parts, parts) {
+			t.Parts = parts + " then"
+		}
 	}
 	return tables, nil
 }
@@ -115,7 +121,14 @@ func (p *pin) Load(ctx context.Context, tables []penstock.Table) (penstock.Load,
 	if err != nil {
 		return nil, classify(err, "list the files of tables of "+p.capture.where())
 	}
-	l := &load{capture: p.capture, exported: p.exported, files: map[uint32]uint32{}, types: p.types.byName(),
+	var filters map[uint32]string
+	if err := p.inSnapshot(ctx, func(conn *pgx.Conn) error {
+		filters, err = p.capture.rowFilters(ctx, conn)
+		return err
+	}); err != nil {
+		return nil, classify(err, "look up row filters of "+p.capture.where())
+	}
+	l := &load{capture: p.capture, filters: filters, exported: p.exported, files: map[uint32]uint32{}, types: p.capture.types.byName(),
 		snapshot: snapshot{before: true, upto: p.position.lsn}}
 	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Compare(b.bytes, a.bytes) })
 	ranges := serverMajor(p.holder.PgConn()) >= tidScanMajor
