@@ -94,6 +94,7 @@ func (r *replication) pin(ctx context.Context, hold time.Duration, held *time.Du
 	}
 	to := source.Position()
 	r.target.Store(&to)
+	fill(r.hurry)
 	r.stream.Until(to)
 	view, there, err := r.viewAt(ctx, to)
 	if err != nil {
@@ -153,10 +154,10 @@ func (r *replication) over() bool {
 	}
 }
 
-// hasApplied tells viewAt to look again.
-func (r *replication) hasApplied() {
+// fill tells who waits for a channel with room for one to look.
+func fill(c chan<- struct{}) {
 	select {
-	case r.applied <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }

@@ -105,6 +105,25 @@ func TestPinUnderLoad(t *testing.T) {
 	s.settle(t, allKinds...)
 }
 
+// TestPinDoesNotPause: what waits for the next batch's time is applied at once.
+func TestPinDoesNotPause(t *testing.T) {
+	t.Parallel()
+	s := newSmall(t, 10)
+	s.keep(t)
+	s.settle(t, allKinds...)
+	s.stop()
+	s.config.MinInterval = time.Hour
+	s.keep(t)
+	s.db.Do(func(tx *memsource.Tx) { tx.Insert("keyed", 100, 0, "at once") })
+	s.settle(t, "keyed")
+	for n := range 3 {
+		s.db.Do(func(tx *memsource.Tx) { tx.Insert("keyed", 101+n, 0, "an hour later") })
+		if tables, _, err := compared(t.Context(), s.current()); err != nil || wantEqual(t, tables) != len(allKinds) {
+			t.Fatalf("%+v, %v", tables, err)
+		}
+	}
+}
+
 // TestPinLetsGo: whatever ends a Pin, replication goes on.
 func TestPinLetsGo(t *testing.T) {
 	t.Parallel()

@@ -33,6 +33,7 @@ type replication struct {
 	stop    atomic.Bool // end at the next transaction boundary
 
 	target  atomic.Pointer[penstock.Position] // that Pin waits for, rows or not
+	hurry   chan struct{}                     // filled to have it applied without a pause
 	applied chan struct{}                     // filled after each batch, for Pin
 	done    chan struct{}                     // closed at the end
 }
@@ -48,7 +49,7 @@ func (p *Pipeline) replicate(ctx context.Context, t *turn) (err error) {
 	p.status.streaming()
 	p.log.Info("streaming", "from", p.writer.position, "tables", len(t.tables))
 	r := &replication{p: p, stream: stream, writer: p.writer, tables: t.tables, from: p.writer.position,
-		free: make(chan *penstock.Changes, 2), full: make(chan *penstock.Changes), applied: make(chan struct{}, 1), done: make(chan struct{})}
+		free: make(chan *penstock.Changes, 2), full: make(chan *penstock.Changes), hurry: make(chan struct{}, 1), applied: make(chan struct{}, 1), done: make(chan struct{})}
 	defer close(r.done)
 	for range cap(r.free) {
 		r.free <- &penstock.Changes{}
@@ -149,7 +150,7 @@ func (r *replication) applyAll(ctx context.Context) error {
 	defer apply.leave()
 	pace := pacer{min: r.p.cfg.MinInterval}
 	for {
-		if err := pace.wait(ctx); err != nil {
+		if err := pace.wait(ctx, r.hurry); err != nil {
 			return err
 		}
 		r.waiting.Store(true)
@@ -166,9 +167,9 @@ func (r *replication) applyAll(ctx context.Context) error {
 		if err := r.applyOne(ctx, c, compact, apply); err != nil {
 			return err
 		}
-		r.hasApplied()
+		fill(r.applied)
 		r.p.status.arrived(c.Position, c.Open)
-		pace.applied(time.Since(began), c.Open || size >= r.p.limit()/4)
+		pace.applied(time.Since(began), c.Open || size >= r.p.limit()/4 || r.target.Load() != nil)
 		c.Reset()
 		r.free <- c
 	}
@@ -326,8 +327,8 @@ type pacer struct {
 	until time.Time
 }
 
-// wait blocks until the next batch may be applied.
-func (p *pacer) wait(ctx context.Context) error {
+// wait blocks until the next batch may be applied, or has to be at once.
+func (p *pacer) wait(ctx context.Context, hurry <-chan struct{}) error {
 	d := time.Until(p.until)
 	if d <= 0 {
 		return ctx.Err()
@@ -337,9 +338,10 @@ func (p *pacer) wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-hurry:
 	case <-t.C:
-		return nil
 	}
+	return nil
 }
 
 // applied takes note of how long a batch took, and whether more is waiting.
