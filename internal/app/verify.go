@@ -56,14 +56,11 @@ func (a *App) Verify(ctx context.Context, r VerifyRequest, progress func(VerifyP
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	v, err := a.integration(r.Integration)
+	v, err := a.awaitView(ctx, r.Integration, r.Wait)
 	if err != nil {
 		return nil, err
 	}
 	report := &VerifyReport{Integration: v.Integration.Name, Databases: []VerifiedDatabase{}}
-	if len(v.Streams) == 0 {
-		return nil, penstock.Errorf(penstock.KindInvalidState, "integration %s is %s and replicates nothing", v.Integration.Name, v.Integration.Status)
-	}
 	streams, err := selectStreams(v, r.Tables)
 	if err != nil {
 		return nil, err
@@ -87,14 +84,43 @@ func (d *VerifiedDatabase) equal() bool {
 	return d.Error == "" && !slices.ContainsFunc(d.Tables, func(t verify.Table) bool { return t.NotCompared != "" || t.Differs() })
 }
 
-// integration returns the integration with that name, UUID or ARN.
-func (a *App) integration(identifier string) (control.IntegrationView, error) {
-	for _, v := range a.supervisor.Snapshot() {
-		if in := v.Integration; in.Name == identifier || string(in.ID) == identifier || scopeOf(a.cfg).IntegrationARN(in.ID) == identifier {
+// awaitView returns the integration with that name, UUID or ARN once its
+// streams are known, and their tables, as far as that comes in time.
+func (a *App) awaitView(ctx context.Context, identifier string, wait time.Duration) (v control.IntegrationView, err error) {
+	is := func(in penstock.Integration) bool {
+		return in.Name == identifier || string(in.ID) == identifier || scopeOf(a.cfg).IntegrationARN(in.ID) == identifier
+	}
+	for deadline := time.Now().Add(wait); ; {
+		all, err := a.store.List(ctx)
+		if err != nil {
+			return v, err
+		}
+		if !slices.ContainsFunc(all, is) {
+			return v, penstock.Errorf(penstock.KindIntegrationNotFound, "there is no integration %s", identifier)
+		}
+		views := a.supervisor.Snapshot()
+		if i := slices.IndexFunc(views, func(v control.IntegrationView) bool { return is(v.Integration) }); i >= 0 {
+			if v = views[i]; len(v.Streams) > 0 && !slices.ContainsFunc(v.Streams, unknown) {
+				return v, nil
+			}
+		}
+		switch late := time.Now().After(deadline); {
+		case late && len(v.Streams) > 0:
 			return v, nil
+		case late:
+			return v, penstock.Errorf(penstock.KindInvalidState, "integration %s is %s and replicates nothing", identifier, v.Integration.Status)
+		}
+		select {
+		case <-ctx.Done():
+			return v, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	return control.IntegrationView{}, penstock.Errorf(penstock.KindIntegrationNotFound, "there is no integration %s", identifier)
+}
+
+// unknown reports whether nobody has looked yet what tables a stream has.
+func unknown(s penstock.StreamStatus) bool {
+	return len(s.Tables) == 0 && s.State != penstock.StreamCdcRefresh
 }
 
 // names reports whether a user may mean a table by a name.

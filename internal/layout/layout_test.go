@@ -68,7 +68,7 @@ var rules = []rule{
 		"the demo is a user: it goes through the API and the SQL endpoint"},
 	{"internal/app", []string{".", "internal"}, nil, "it wires everything"},
 
-	{"cmd/penstock", []string{".", "internal/app", "internal/config", "internal/demo", "internal/failpoint", "internal/testdb"}, nil,
+	{"cmd/penstock", []string{".", "internal/app", "internal/config", "internal/demo", "internal/failpoint", "internal/testdb", "internal/verify"}, nil,
 		"a command parses its arguments and calls the application; only internal/app wires the parts"},
 	{"e2e", []string{"internal/config", "internal/failpoint", "internal/testdb"}, nil, "a black-box test sees the program from outside"},
 }
