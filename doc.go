@@ -26,6 +26,7 @@
 //   - refresh.go      Refresh: which tables are to be loaded again
 //   - locate.go       Locator: places that readers of a destination can wait for
 //   - store.go        Store: where integrations are remembered
+//   - retention.go    Retention: what a source keeps for a stream
 //   - status.go       StreamStatus: what is known about a running stream
 //   - errors.go       Error, Kind: the few kinds of failure
 //

@@ -39,6 +39,11 @@ const (
 	ProblemUnsupportedTable  ProblemCode = "UNSUPPORTED_TABLE"
 	ProblemBadValues         ProblemCode = "VALUES_NOT_REPRESENTABLE"
 	ProblemPositionLost      ProblemCode = "POSITION_LOST"
+	ProblemWALRetained       ProblemCode = "WAL_RETAINED"
+	ProblemWALLimit          ProblemCode = "WAL_LIMIT"
+	ProblemOldRowsRetained   ProblemCode = "OLD_ROWS_RETAINED"
+	ProblemSlotEndangered    ProblemCode = "SLOT_ENDANGERED"
+	ProblemOpenTransaction   ProblemCode = "OPEN_TRANSACTION"
 	ProblemKeyNotAccessible  ProblemCode = "KMS_KEY_NOT_ACCESSIBLE"
 	ProblemInternal          ProblemCode = "INTERNAL"
 )

@@ -49,6 +49,10 @@ type CaptureSpec struct {
 	// Spill takes what does not fit in memory. Without it the source is asked
 	// to keep transactions to itself until they commit, where it can.
 	Spill Spill
+
+	// Waiting, if set, is told while a method of the Capture waits for
+	// something that somebody may want to end, and, with nil, when it goes on.
+	Waiting func(*Finding)
 }
 
 // Capture reads one stream of a source: the committed rows of one database
@@ -77,8 +81,11 @@ type Capture interface {
 	// those whose rows come from a load that the stream has not passed yet.
 	Stream(ctx context.Context, from Position, tables []Table, joins map[TableID]Snapshot) (Stream, error)
 
-	// Retained returns how many bytes of history the server keeps for us.
-	Retained(ctx context.Context) (int64, error)
+	// Retained returns what the server keeps for us.
+	Retained(ctx context.Context) (Retention, error)
+	// GiveUp has the server keep nothing for the stream any more. The position
+	// is lost by it. It may be repeated, and leaves the rest to Forget.
+	GiveUp(ctx context.Context) error
 
 	// Close releases connections. It leaves at the source what the stream
 	// needs to go on later.

@@ -27,6 +27,7 @@ type StreamStatus struct {
 	LastApplied  time.Time     // when it became queryable
 	Lag          time.Duration // commit to queryable: of the last batch, or growing while one is waiting
 	RetainedWAL  int64         // bytes of history that the source keeps for us
+	RetainedAge  int64         // Retention.Age
 	Transactions int64         // applied since this process started
 	RowsChanged  int64         // applied since this process started
 	BytesApplied int64         // decoded bytes, applied since this process started

@@ -116,6 +116,8 @@ func (a *App) runner(in penstock.Integration, db penstock.DestinationDatabase) (
 		MinInterval: a.cfg.Target(name).FlushMinInterval,
 		BadValues:   pipeline.BadValuePolicy(a.cfg.Target(name).OnBadValue),
 		Connections: settings.Load.Connections,
+		WALAlarm:    settings.WALAlarm,
+		WALLimit:    settings.WALLimit,
 
 		StopOnLostPosition: settings.OnLostPosition == config.LostPositionStop,
 

@@ -8,12 +8,17 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// across reports faults that lie between sections: names, namespaces and
+// across reports faults that lie between keys and sections: bounds, names, namespaces and
 // addresses that are used twice.
 func (d *decoder) across(root value, c *Config) {
 	for _, t := range c.Targets {
 		if c.Source(t.Name) != nil {
 			d.add(at(root, "targets", t.Name), "the name %s is a source's already; names are unique across both", t.Name)
+		}
+	}
+	for _, s := range c.Sources {
+		if s.WALAlarm > 0 && s.WALLimit > 0 && s.WALAlarm >= s.WALLimit {
+			d.add(at(root, "sources", s.Name, "wal_alarm"), "must be less than wal_limit (%s), or nobody is told before that", writeSize(s.WALLimit))
 		}
 	}
 	namespaces := map[uuid.UUID]string{}

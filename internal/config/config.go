@@ -128,6 +128,8 @@ type Source struct {
 	// Publication is one that somebody prepared in every database; "" has each
 	// integration make its own.
 	Publication    string
+	WALAlarm       int64 // bytes; 0 is none
+	WALLimit       int64 // bytes; 0 is none
 	Load           Loading
 	OnLostPosition LostPosition
 }
@@ -213,6 +215,8 @@ const (
 	DefaultSQLListen        = "127.0.0.1:5439"
 	DefaultFlushMinInterval = 25 * time.Millisecond
 	DefaultLoadConnections  = 2
+	DefaultWALAlarm         = 8 << 30
+	DefaultWALLimit         = 32 << 30
 	DefaultCreatingLimit    = 25 * time.Minute
 	DefaultDeleteGrace      = 60 * time.Second
 )

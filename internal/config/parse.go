@@ -82,6 +82,24 @@ func parseSize(s string) (int64, error) {
 	}
 }
 
+// parseSizeOrNone also takes 0, for none.
+func parseSizeOrNone(s string) (int64, error) {
+	if s == "0" {
+		return 0, nil
+	}
+	return parseSize(s)
+}
+
+// writeSize is the reverse of parseSize.
+func writeSize(n int64) string {
+	for _, unit := range []string{"TiB", "GiB", "MiB", "KiB"} {
+		if size := int64(sizeUnits[unit]); n%size == 0 {
+			return fmt.Sprint(n/size) + unit
+		}
+	}
+	return fmt.Sprint(n) + "B"
+}
+
 func parseMemory(s string) (int64, error) {
 	n, err := parseSize(s)
 	if err == nil && n < MinMemory {

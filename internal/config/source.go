@@ -13,7 +13,7 @@ func (d *decoder) sources(v value) (all []Source) {
 		if err := checkName(name); err != nil {
 			d.add(v.place, "%v", err)
 		}
-		s := Source{Name: name, Kind: SourceCluster, Load: Loading{Connections: DefaultLoadConnections}, OnLostPosition: LostPositionReload}
+		s := Source{Name: name, Kind: SourceCluster, Load: Loading{Connections: DefaultLoadConnections}, WALAlarm: unset, WALLimit: DefaultWALLimit, OnLostPosition: LostPositionReload}
 		var inURL Secret
 		d.mapping(v, fields{
 			"kind":             parsed(d, &s.Kind, oneOf(SourceCluster, SourceDB)),
@@ -22,12 +22,18 @@ func (d *decoder) sources(v value) (all []Source) {
 			"publication":      parsed(d, &s.Publication, parsePublication),
 			"ddl_trigger":      d.later,
 			"load":             func(v value) { d.load(v, &s.Load) },
-			"wal_alarm":        d.later,
-			"wal_limit":        d.later,
+			"wal_alarm":        parsed(d, &s.WALAlarm, parseSizeOrNone),
+			"wal_limit":        parsed(d, &s.WALLimit, parseSizeOrNone),
 			"on_lost_position": parsed(d, &s.OnLostPosition, oneOf(LostPositionReload, LostPositionStop)),
 			"on_cascade":       d.later,
 		})
 		d.require(v, "url")
+		if s.WALAlarm == unset {
+			s.WALAlarm = DefaultWALAlarm
+			if s.WALLimit > 0 {
+				s.WALAlarm = min(s.WALAlarm, s.WALLimit/4)
+			}
+		}
 		if s.Password.IsEmpty() {
 			s.Password = inURL
 		}
@@ -35,6 +41,9 @@ func (d *decoder) sources(v value) (all []Source) {
 	})
 	return all
 }
+
+// unset stands for a size that the file does not give.
+const unset = -1
 
 func (d *decoder) load(v value, l *Loading) {
 	d.mapping(v, fields{

@@ -113,6 +113,7 @@ func collectStream(out chan<- prometheus.Metric, s *penstock.StreamStatus, label
 
 	gauge(lag, s.Lag.Seconds())
 	gauge(retained, float64(s.RetainedWAL))
+	gauge(retainedAge, float64(s.RetainedAge))
 	counter(transactions, s.Transactions)
 	counter(rowsChanged, s.RowsChanged)
 	counter(rowsLoaded, s.RowsLoaded)

@@ -58,6 +58,7 @@ var (
 	rowsLoaded   = ofStream("rows_loaded_total", "Rows copied by first loads and reloads since this process started.")
 	badValues    = ofStream("bad_values", "Values stored as NULL because the warehouse cannot hold them.")
 	retained     = ofStream("retained_wal_bytes", "Bytes of history that the source keeps for this stream.")
+	retainedAge  = ofStream("retained_xmin_age", "How many transactions ago the oldest began whose row versions the source cannot clean away because of this stream.")
 	loadRead     = ofStream("load_read_bytes", "Bytes of the source's tables that the running load has read.")
 	loadTotal    = ofStream("load_total_bytes", "Bytes of the source's tables that the running load will read, estimated.")
 )

@@ -31,14 +31,17 @@ func (r *retries) heldBack(id penstock.TableID) bool {
 }
 
 // backOff has a table wait, twice as long as the last time.
-func (r *retries) backOff(id penstock.TableID) {
+func (r *retries) backOff(id penstock.TableID) { r.holdBack(id, minRetry, maxRetry) }
+
+// holdBack is backOff with bounds to the wait.
+func (r *retries) holdBack(id penstock.TableID, least, most time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.tables == nil {
 		r.tables = map[penstock.TableID]retry{}
 	}
 	t := r.tables[id]
-	t.wait = min(max(2*t.wait, minRetry), maxRetry)
+	t.wait = min(max(2*t.wait, least), most)
 	t.until = time.Now().Add(t.wait)
 	r.tables[id] = t
 }

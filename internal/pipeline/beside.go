@@ -13,26 +13,32 @@ import (
 // the main stream has, and leaves them to be joined with that.
 type beside struct {
 	tables []penstock.Table
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
 	done   chan struct{} // closed at the end; err may be read then
 	err    error
 }
 
 // loadBeside starts loading tables beside the stream.
 func (p *Pipeline) loadBeside(ctx context.Context, follower penstock.Follower, tables []penstock.Table) *beside {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	b := &beside{tables: tables, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(b.done)
-		defer cancel()
+		defer cancel(nil)
 		b.err = p.runBeside(ctx, follower, tables)
+		if cause := context.Cause(ctx); b.err != nil && penstock.ProblemOf(cause) != "" {
+			b.err = cause
+		}
 	}()
 	return b
 }
 
+// cancelFor ends the load with an error, without waiting for that.
+func (b *beside) cancelFor(cause error) { b.cancel(cause) }
+
 // stop ends the load if it is not done, and waits until it is.
 func (b *beside) stop() {
-	b.cancel()
+	b.cancel(nil)
 	<-b.done
 }
 

@@ -42,9 +42,12 @@ func (p *Pipeline) load(ctx context.Context, tables []penstock.Table) error {
 		return err
 	}
 	defer view.Close()
-	stop := p.lookMeanwhile(ctx)
-	l, err := p.copyTables(ctx, view, tables)
+	looked, stop := p.lookMeanwhile(ctx)
+	l, err := p.copyTables(looked, view, tables)
 	stop()
+	if over := limitOf(context.Cause(looked)); over != nil {
+		return over
+	}
 	if err != nil {
 		return err
 	}
@@ -54,9 +57,10 @@ func (p *Pipeline) load(ctx context.Context, tables []penstock.Table) error {
 // lookMeanwhile goes on looking at the source while a load takes its time and
 // no stream does: a table that loses its replica identity must not stay
 // published for updates, which the server would refuse (promise 4), and what
-// the source keeps for us must be shown. What is to be done waits.
-func (p *Pipeline) lookMeanwhile(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
+// the source keeps for us must be shown, and bounded: the context that it
+// returns ends with an overLimit. What else is to be done waits.
+func (p *Pipeline) lookMeanwhile(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -68,14 +72,19 @@ func (p *Pipeline) lookMeanwhile(ctx context.Context) (stop func()) {
 			case <-time.After(wait):
 			}
 			began := time.Now()
-			if _, err := p.watch(ctx); err != nil && ctx.Err() == nil {
+			_, err := p.watch(ctx)
+			if limitOf(err) != nil {
+				cancel(err)
+				return
+			}
+			if err != nil && ctx.Err() == nil {
 				p.log.Warn("the source cannot be looked at during the load", "error", err)
 			}
 			wait = max(p.cfg.Poll, 20*time.Since(began))
 		}
 	}()
-	return func() {
-		cancel()
+	return ctx, func() {
+		cancel(nil)
 		<-done
 	}
 }

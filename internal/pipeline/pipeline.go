@@ -31,6 +31,10 @@ type Config struct {
 	// StopOnLostPosition makes Run fail with KindPositionLost instead of
 	// loading all tables again behind a swap.
 	StopOnLostPosition bool
+	// WALAlarm and WALLimit are how many bytes of history the source may keep
+	// for the stream: above the first that is a problem, above the second the
+	// stream gives them up, and all tables are loaded again. 0 is no bound.
+	WALAlarm, WALLimit int64
 	// BadValues says what becomes of values that the warehouse cannot hold; ""
 	// is NullifyBadValues.
 	BadValues BadValuePolicy
@@ -57,7 +61,8 @@ type Pipeline struct {
 	beside  *beside      // a load beside the stream; nil if there is none
 	shrink  atomic.Int32 // how often the limit has been halved
 
-	cannotFollow bool // the next load is made while no stream is open
+	pause        time.Duration // before the next load, after the limit was reached in one
+	cannotFollow bool          // the next load is made while no stream is open
 }
 
 // running is what a pipeline works with while it can be asked for something.
@@ -111,7 +116,9 @@ func (p *Pipeline) Run(ctx context.Context) error {
 }
 
 func (p *Pipeline) run(ctx context.Context) (err error) {
-	p.capture = p.cfg.Source.Capture(p.cfg.Capture)
+	spec := p.cfg.Capture
+	spec.Waiting = p.status.setWaiting
+	p.capture = p.cfg.Source.Capture(spec)
 	defer func() { err = errors.Join(err, p.capture.Close()) }()
 	for ctx.Err() == nil {
 		if err := p.carry(ctx); !errors.Is(err, errAbandoned) {
@@ -139,7 +146,11 @@ func (p *Pipeline) carry(ctx context.Context) (err error) {
 		p.status.tellWaiters()
 	}()
 	for ctx.Err() == nil {
-		if err := p.turn(ctx); err != nil {
+		err := p.turn(ctx)
+		if over := limitOf(err); over != nil {
+			return p.giveUp(ctx, dest, over)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -208,7 +219,11 @@ func (p *Pipeline) endBeside() {
 		p.log.Warn("load failed, will be tried again", "error", err)
 		p.status.setLoadFailed(err)
 		for _, t := range p.beside.tables {
-			p.retry.backOff(t.ID)
+			if penstock.ProblemOf(err) == penstock.ProblemWALLimit {
+				p.retry.holdBack(t.ID, minLimitPause, maxLimitPause)
+			} else {
+				p.retry.backOff(t.ID)
+			}
 		}
 	}
 	p.beside = nil

@@ -42,7 +42,8 @@ func (p *Pipeline) look(ctx context.Context) (*turn, error) {
 		return nil, err
 	}
 	var state penstock.DestinationState
-	err = p.writer.do(ctx, func(d penstock.Destination) error {
+	// A target that is busy for long is when the source keeps ever more.
+	err = p.writer.doMeanwhile(ctx, p.cfg.Poll, p.checkRetention, func(d penstock.Destination) error {
 		state, err = d.State(ctx)
 		return err
 	})

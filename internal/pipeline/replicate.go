@@ -313,12 +313,7 @@ func (p *Pipeline) watch(ctx context.Context) (*turn, error) {
 	if err != nil {
 		return nil, err
 	}
-	retained, err := p.capture.Retained(ctx)
-	if err != nil {
-		return nil, err
-	}
-	p.status.setRetained(retained)
-	return t, nil
+	return t, p.checkRetention(ctx)
 }
 
 // pacer spaces batches while caught up.

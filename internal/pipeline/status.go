@@ -23,6 +23,8 @@ type status struct {
 	lost     *penstock.Problem
 	failed   *penstock.Problem // why the last load beside the stream failed
 	findings []penstock.Problem
+	retained []penstock.Problem // about what the source keeps for us
+	open     *penstock.Problem  // what the capture waits for
 	load     *penstock.LoadProgress
 	diary    diary
 	known    bool // s.Tables has been read from the destination
@@ -43,6 +45,10 @@ func (s *status) get() penstock.StreamStatus {
 	out := s.s
 	out.Tables = slices.Clone(s.s.Tables)
 	out.Problems = slices.Clone(s.findings)
+	out.Problems = append(out.Problems, s.retained...)
+	if s.open != nil {
+		out.Problems = append(out.Problems, *s.open)
+	}
 	if s.lost != nil {
 		out.Problems = append(out.Problems, *s.lost)
 	}
@@ -100,18 +106,7 @@ func (s *status) setTables(t []penstock.TableStatus) {
 // setFindings takes what the source found, keeping since when each is known.
 func (s *status) setFindings(found []penstock.Finding) {
 	s.change(func() {
-		since := make(map[string]time.Time, len(s.findings))
-		for _, f := range s.findings {
-			since[f.Key()] = f.Since
-		}
-		s.findings = slices.Clone(found)
-		for i := range s.findings {
-			f := &s.findings[i]
-			f.Since = since[f.Key()]
-			if f.Since.IsZero() {
-				f.Since = time.Now().UTC()
-			}
-		}
+		s.findings = sinceBefore(slices.Clone(found), s.findings)
 	})
 }
 
@@ -153,8 +148,6 @@ func (s *status) storedAt() (t time.Time) {
 
 // setHeld takes note since when the stream is held; zero if it is not.
 func (s *status) setHeld(since time.Time) { s.change(func() { s.held = since }) }
-
-func (s *status) setRetained(bytes int64) { s.change(func() { s.s.RetainedWAL = bytes }) }
 
 // streaming takes note of a stream that begins; what another had not applied
 // comes again.

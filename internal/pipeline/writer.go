@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"time"
 
 	"penstock"
 )
@@ -41,6 +42,26 @@ func (w *writer) do(ctx context.Context, f func(penstock.Destination) error) err
 	}
 	defer w.give()
 	return f(w.dest)
+}
+
+// doMeanwhile is do, and calls meanwhile every so often until it is the
+// caller's turn. An error of that ends the wait.
+func (w *writer) doMeanwhile(ctx context.Context, every time.Duration, meanwhile func(context.Context) error, f func(penstock.Destination) error) error {
+	for {
+		patience, cancel := context.WithTimeout(ctx, every)
+		err := w.take(patience)
+		cancel()
+		if err == nil {
+			defer w.give()
+			return f(w.dest)
+		}
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		if err := meanwhile(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 func (w *writer) take(ctx context.Context) error {

@@ -109,17 +109,31 @@ func (c *capture) publish() (tables []penstock.Table) {
 }
 
 // Retained implements penstock.Capture: a byte for each step of the log.
-func (c *capture) Retained(ctx context.Context) (int64, error) {
+func (c *capture) Retained(ctx context.Context) (r penstock.Retention, err error) {
 	s := c.db.source
 	defer s.mu.Unlock()
 	if err := s.begin(ctx, "Retained"); err != nil {
-		return 0, err
+		return r, err
 	}
-	sl := c.db.slots[c.spec.Integration]
-	if sl == nil {
-		return 0, nil
+	if sl := c.db.slots[c.spec.Integration]; sl != nil {
+		r.Bytes = int64(c.db.lsn - sl.acked)
+		r.Cause = "nobody has acknowledged it"
 	}
-	return int64(c.db.lsn - sl.acked), nil
+	return r, nil
+}
+
+// GiveUp implements penstock.Capture.
+func (c *capture) GiveUp(ctx context.Context) error {
+	s := c.db.source
+	defer s.mu.Unlock()
+	if err := s.begin(ctx, "GiveUp"); err != nil {
+		return err
+	}
+	if sl := c.db.slots[c.spec.Integration]; sl != nil {
+		sl.gone = true
+		delete(c.db.slots, c.spec.Integration)
+	}
+	return nil
 }
 
 // Close implements penstock.Capture; there is nothing to release.

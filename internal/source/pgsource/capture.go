@@ -154,7 +154,14 @@ func (c *capture) begin(ctx context.Context, conn *pgx.Conn) (penstock.Position,
 
 // slotPatience is how long making a slot may take before we say what it waits
 // for: it has to wait for every transaction that is open at that moment.
-const slotPatience = 5 * time.Second
+const slotPatience = 3 * time.Second
+
+// slotAttention is how long it may take before somebody should act.
+const slotAttention = 2 * time.Minute
+
+// failoverMajor is the first version whose standbys, if they are set up to, keep
+// a copy of our slot, so that it is there after a failover.
+const failoverMajor = 17
 
 func (c *capture) createSlot(ctx context.Context, conn *pgx.Conn, slot string) (lsn, error) {
 	watch, stop := context.WithCancel(ctx)
@@ -163,15 +170,19 @@ func (c *capture) createSlot(ctx context.Context, conn *pgx.Conn, slot string) (
 		defer close(watched)
 		c.watchSlotWait(watch)
 	}()
-	// The wait for transactions counts as one for a lock, but nobody queues
-	// behind it.
 	var at string
-	_, err := conn.Exec(ctx, `SET lock_timeout = 0`)
+	create := `SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')`
+	if serverMajor(conn.PgConn()) >= failoverMajor {
+		create = `SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput', failover := true)`
+	}
+	// It waits for transactions as one does for locks, but nobody queues behind
+	// it, so that it may wait for as long as they take.
+	_, err := conn.Exec(ctx, "SET lock_timeout = 0")
 	if err == nil {
-		err = conn.QueryRow(ctx, `SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')`, slot).Scan(&at)
-		if _, e := conn.Exec(ctx, `SET lock_timeout = '`+lockTimeout+`'`); err == nil {
-			err = e
-		}
+		err = conn.QueryRow(ctx, create, slot).Scan(&at)
+	}
+	if _, again := conn.Exec(ctx, "SET lock_timeout = '"+lockTimeout+"'"); err == nil {
+		err = again
 	}
 	stop()
 	<-watched
@@ -184,12 +195,14 @@ func (c *capture) createSlot(ctx context.Context, conn *pgx.Conn, slot string) (
 	return parseLSN(at)
 }
 
-// watchSlotWait logs, until ctx ends, which transaction keeps a slot from
+// watchSlotWait tells, until ctx ends, which transaction keeps a slot from
 // being made.
 func (c *capture) watchSlotWait(ctx context.Context) {
+	since := time.Now().UTC()
 	for {
 		select {
 		case <-ctx.Done():
+			c.waiting(nil)
 			return
 		case <-time.After(slotPatience):
 		}
@@ -197,14 +210,24 @@ func (c *capture) watchSlotWait(ctx context.Context) {
 		if err != nil {
 			continue
 		}
-		var pid int32
-		var age, application string
-		err = conn.QueryRow(ctx, `SELECT pid, date_trunc('second', now() - xact_start)::text, application_name FROM pg_stat_activity
-			WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() ORDER BY age(backend_xid) DESC LIMIT 1`).Scan(&pid, &age, &application)
+		w, ok, err := oldestWriter(ctx, conn)
 		conn.Close(context.WithoutCancel(ctx))
-		if err == nil {
-			c.log.Warn("slot waits for an open transaction", "pid", pid, "age", age, "application", application)
+		if err != nil || !ok {
+			continue
 		}
+		c.log.Warn("slot waits for an open transaction", "pid", w.pid, "open", w.open, "application", w.application, "user", w.user)
+		f := penstock.Finding{Code: penstock.ProblemOpenTransaction, Severity: penstock.SeverityWarning, Database: c.spec.Database, Since: since,
+			Message: fmt.Sprintf("the stream waits for %s to end, which was open when its slot was to be made; the tables are loaded after that", w), Mend: w.mend()}
+		if time.Since(since) >= slotAttention {
+			f.Severity = penstock.SeverityAttention
+		}
+		c.waiting(&f)
+	}
+}
+
+func (c *capture) waiting(f *penstock.Finding) {
+	if c.spec.Waiting != nil {
+		c.spec.Waiting(f)
 	}
 }
 
@@ -236,14 +259,19 @@ func (c *capture) verify(ctx context.Context, conn *pgx.Conn, at penstock.Positi
 	}
 	var confirmed, status *string
 	var database string
-	err = conn.QueryRow(ctx, `SELECT database::text, confirmed_flush_lsn::text, wal_status FROM pg_replication_slots WHERE slot_name = $1`, p.slot).Scan(&database, &confirmed, &status)
+	why := "''"
+	if serverMajor(conn.PgConn()) >= 17 {
+		why = "COALESCE(invalidation_reason, '')"
+	}
+	var reason string
+	err = conn.QueryRow(ctx, `SELECT database::text, confirmed_flush_lsn::text, wal_status, `+why+` FROM pg_replication_slots WHERE slot_name = $1`, p.slot).Scan(&database, &confirmed, &status, &reason)
 	switch {
 	case err == pgx.ErrNoRows:
 		return "", lost("slot %s does not exist any more", p.slot)
 	case err != nil:
 		return "", classify(err, "look up slot "+p.slot+" on "+c.where())
 	case status != nil && *status == "lost":
-		return "", lost("slot %s has lost WAL that it needs (max_slot_wal_keep_size)", p.slot)
+		return "", lost("slot %s %s", p.slot, whyLost(reason))
 	case confirmed == nil:
 		return "", lost("slot %s was never completed", p.slot)
 	}
@@ -279,6 +307,20 @@ func (c *capture) verify(ctx context.Context, conn *pgx.Conn, at penstock.Positi
 	return p.encode(), nil
 }
 
+// whyLost says why the server has invalidated a slot; versions before 17 do
+// not tell.
+func whyLost(reason string) string {
+	switch reason {
+	case "idle_timeout":
+		return "has been without a reader for longer than idle_replication_slot_timeout"
+	case "wal_level_insufficient":
+		return "was invalidated when wal_level was not logical any more"
+	case "rows_removed":
+		return "was invalidated since rows of the catalog that it needs are gone"
+	}
+	return "has lost WAL that it needs (max_slot_wal_keep_size)"
+}
+
 // verifyTimeline checks that the timeline we know did not end before the
 // position: else a standby was promoted that had not received it.
 func (c *capture) verifyTimeline(ctx context.Context, p position, current uint32, lost func(string, ...any) error) error {
@@ -303,21 +345,6 @@ func (c *capture) verifyTimeline(ctx context.Context, p position, current uint32
 		return lost("timeline %d ended at %s, before that position: a standby that was behind has been promoted", p.timeline, end)
 	}
 	return lost("timeline %d is not an ancestor of timeline %d", p.timeline, current)
-}
-
-// Retained implements penstock.Capture.
-func (c *capture) Retained(ctx context.Context) (int64, error) {
-	conn, err := c.conn(ctx)
-	if err != nil {
-		return 0, err
-	}
-	var n *int64
-	err = conn.QueryRow(ctx, `SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn))::int8 FROM pg_replication_slots
-		WHERE database = current_database() AND starts_with(slot_name::text, $1)`, slotPrefix(c.spec.Integration)).Scan(&n)
-	if err != nil || n == nil {
-		return 0, classify(err, "read the slot's state on "+c.where())
-	}
-	return *n, nil
 }
 
 // retryLocked repeats f while it fails because another session still holds

@@ -307,8 +307,8 @@ func testAckAndReopen(e *env) {
 		r.reopen()
 	}
 	r.catchUp()
-	if got, err := r.capture.Retained(e.ctx); err != nil || got < 0 {
-		e.Fatalf("the source retains %d bytes, %v", got, err)
+	if got, err := r.capture.Retained(e.ctx); err != nil || got.Bytes < 0 || got.Age < 0 {
+		e.Fatalf("the source retains %+v, %v", got, err)
 	}
 }
 
