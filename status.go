@@ -49,4 +49,6 @@ type LoadProgress struct {
 	Rows       int64 // read so far
 	Bytes      int64 // of the source's, read so far
 	TotalBytes int64 // estimated
+	// Left is about how long the rest takes; 0 while that is not known.
+	Left time.Duration
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -73,6 +75,7 @@ type checkedSource struct {
 
 type checkedIntegration struct {
 	Name, Status string
+	Loading      map[string]penstock.LoadProgress `json:",omitempty"` // by destination database
 	Problems     []penstock.Problem
 }
 
@@ -93,7 +96,16 @@ func (r *checkReport) add(s app.CheckedSource) {
 
 func (r *checkReport) addServer(s *app.Report) {
 	for _, v := range s.Integrations {
-		r.Integrations = append(r.Integrations, checkedIntegration{v.Integration.Name, string(v.Integration.Status), v.Integration.Problems})
+		in := checkedIntegration{Name: v.Integration.Name, Status: string(v.Integration.Status), Problems: v.Integration.Problems}
+		for _, s := range v.Streams {
+			if s.Loading != nil {
+				if in.Loading == nil {
+					in.Loading = map[string]penstock.LoadProgress{}
+				}
+				in.Loading[s.Database.Name] = *s.Loading
+			}
+		}
+		r.Integrations = append(r.Integrations, in)
 		for _, p := range v.Integration.Problems {
 			r.blocked = r.blocked || blocks(p)
 		}
@@ -117,6 +129,14 @@ func (r *checkReport) print(w io.Writer) {
 	}
 	for _, i := range r.Integrations {
 		fmt.Fprintf(w, "integration %s: %s\n", i.Name, i.Status)
+		for _, db := range slices.Sorted(maps.Keys(i.Loading)) {
+			l := i.Loading[db]
+			left := ""
+			if l.Left > 0 {
+				left = fmt.Sprintf(", about %s left", l.Left)
+			}
+			fmt.Fprintf(w, "  loading   %s: %d of %d tables, %d rows, %d of %d MiB%s\n", db, l.TablesDone, l.Tables, l.Rows, l.Bytes>>20, l.TotalBytes>>20, left)
+		}
 		printFindings(w, i.Problems)
 	}
 	for _, o := range r.Orphans {

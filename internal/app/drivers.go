@@ -21,7 +21,8 @@ import (
 
 // openSource makes the driver of one configured source; it does not dial.
 func openSource(s *config.Source, log *slog.Logger) (penstock.Source, error) {
-	return pgsource.New(pgsource.Config{Name: s.Name, URL: s.ConnString(), Publication: s.Publication, Logger: log})
+	return pgsource.New(pgsource.Config{Name: s.Name, URL: s.ConnString(), Publication: s.Publication, Logger: log,
+		Loading: pgsource.Loading{Longest: s.Load.Chunk, RowsPerSecond: s.Load.MaxRowsPerSecond, Connections: s.Load.Connections}})
 }
 
 func openSources(cfg *config.Config, log *slog.Logger) (map[string]control.SourceEntry, error) {

@@ -136,7 +136,9 @@ type Source struct {
 
 // Loading bounds what loading tables asks of a source.
 type Loading struct {
-	Connections int // at a time
+	Connections      int           // at a time
+	Chunk            time.Duration // the longest lock and transaction
+	MaxRowsPerSecond int64         // of all loads together; 0 is no limit
 }
 
 // LostPosition says what happens when a source can no longer deliver what
@@ -215,6 +217,7 @@ const (
 	DefaultSQLListen        = "127.0.0.1:5439"
 	DefaultFlushMinInterval = 25 * time.Millisecond
 	DefaultLoadConnections  = 2
+	DefaultLoadChunk        = 10 * time.Second
 	DefaultWALAlarm         = 8 << 30
 	DefaultWALLimit         = 32 << 30
 	DefaultCreatingLimit    = 25 * time.Minute

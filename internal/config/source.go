@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 func (d *decoder) sources(v value) (all []Source) {
@@ -13,7 +14,7 @@ func (d *decoder) sources(v value) (all []Source) {
 		if err := checkName(name); err != nil {
 			d.add(v.place, "%v", err)
 		}
-		s := Source{Name: name, Kind: SourceCluster, Load: Loading{Connections: DefaultLoadConnections}, WALAlarm: unset, WALLimit: DefaultWALLimit, OnLostPosition: LostPositionReload}
+		s := Source{Name: name, Kind: SourceCluster, Load: Loading{Connections: DefaultLoadConnections, Chunk: DefaultLoadChunk}, WALAlarm: unset, WALLimit: DefaultWALLimit, OnLostPosition: LostPositionReload}
 		var inURL Secret
 		d.mapping(v, fields{
 			"kind":             parsed(d, &s.Kind, oneOf(SourceCluster, SourceDB)),
@@ -48,8 +49,8 @@ const unset = -1
 func (d *decoder) load(v value, l *Loading) {
 	d.mapping(v, fields{
 		"connections":         parsed(d, &l.Connections, parseConnections),
-		"chunk":               d.later,
-		"max_rows_per_second": d.later,
+		"chunk":               parsed(d, &l.Chunk, parseChunk),
+		"max_rows_per_second": parsed(d, &l.MaxRowsPerSecond, parseRows),
 	})
 }
 
@@ -111,6 +112,23 @@ func parsePublication(s string) (string, error) {
 		return "", errors.New("must be the name of a publication, of 1 to 63 bytes")
 	}
 	return s, nil
+}
+
+// parseChunk: shorter ones would be made of beginnings and ends.
+func parseChunk(s string) (time.Duration, error) {
+	x, err := parseDuration(s)
+	if err == nil && x < 100*time.Millisecond {
+		return 0, fmt.Errorf("must be at least 100ms, is %s", s)
+	}
+	return x, err
+}
+
+func parseRows(s string) (int64, error) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("must be a number of rows per second, or 0 for no limit, is %q", s)
+	}
+	return n, nil
 }
 
 // parseConnections: each takes a session at the source, and memory here.

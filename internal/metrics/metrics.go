@@ -127,6 +127,7 @@ func collectStream(out chan<- prometheus.Metric, s *penstock.StreamStatus, label
 	if l := s.Loading; l != nil {
 		gauge(loadRead, float64(l.Bytes))
 		gauge(loadTotal, float64(l.TotalBytes))
+		gauge(loadLeft, l.Left.Seconds())
 	}
 
 	byState, bad := map[penstock.TableState]int{}, int64(0)

@@ -60,5 +60,6 @@ var (
 	retained     = ofStream("retained_wal_bytes", "Bytes of history that the source keeps for this stream.")
 	retainedAge  = ofStream("retained_xmin_age", "How many transactions ago the oldest began whose row versions the source cannot clean away because of this stream.")
 	loadRead     = ofStream("load_read_bytes", "Bytes of the source's tables that the running load has read.")
+	loadLeft     = ofStream("load_left_seconds", "About how long the rest of the running load takes; 0 while that is not known.")
 	loadTotal    = ofStream("load_total_bytes", "Bytes of the source's tables that the running load will read, estimated.")
 )

@@ -62,6 +62,9 @@ func (s *status) get() penstock.StreamStatus {
 	}
 	if s.load != nil {
 		l := *s.load
+		if l.Bytes > 0 && l.TotalBytes > l.Bytes {
+			l.Left = time.Duration(float64(time.Since(l.Since)) * float64(l.TotalBytes-l.Bytes) / float64(l.Bytes)).Round(time.Second)
+		}
 		out.Loading = &l
 	}
 	out.RowsPerSecond, out.BytesPerSecond = s.speed.now()

@@ -21,6 +21,9 @@ type copyDecoder struct {
 	decoder []decode
 	limit   int
 	flush   func(bad penstock.BadValues) error
+	pace    func(rows int) error // called for every so many rows; nil: never
+	every   int
+	unpaced int
 
 	rest   []byte             // of a message that ended inside a row
 	header bool               // the header has been read
@@ -86,6 +89,14 @@ func (d *copyDecoder) consume(b []byte) (int, error) {
 		}
 		n += size
 		d.filled += size
+		if d.pace != nil && !d.done {
+			if d.unpaced++; d.unpaced >= d.every {
+				d.unpaced = 0
+				if err := d.pace(d.every); err != nil {
+					return n, err
+				}
+			}
+		}
 		if d.filled >= d.limit {
 			if err := d.flushRows(); err != nil {
 				return n, err

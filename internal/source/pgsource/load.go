@@ -39,6 +39,7 @@ type load struct {
 	files    map[uint32]uint32   // relation OID → file node when the load began
 	types    map[string]typeInfo // by name
 	filters  map[uint32]string   // published relation → its row filter
+	steps    *steps
 
 	mu   sync.Mutex
 	idle []*pgx.Conn
@@ -50,7 +51,7 @@ func (c *capture) Load(ctx context.Context, tables []penstock.Table) (penstock.L
 	if err != nil {
 		return nil, err
 	}
-	l := &load{capture: c, files: map[uint32]uint32{}, types: c.types.byName()}
+	l := &load{capture: c, files: map[uint32]uint32{}, types: c.types.byName(), steps: c.source.newSteps()}
 	if err := l.open(ctx, conn, tables); err != nil {
 		l.Close()
 		return nil, classify(err, "begin a load from "+c.where())
@@ -99,9 +100,17 @@ func (l *load) open(ctx context.Context, conn *pgx.Conn, tables []penstock.Table
 			l.chunks = append(l.chunks, penstock.Chunk{Table: p.table, Bytes: p.bytes, Token: busyToken + who})
 			continue
 		}
-		l.chunks = append(l.chunks, p.chunks(serverMajor(conn.PgConn()) >= tidScanMajor)...)
+		l.cut(p, serverMajor(conn.PgConn()) >= tidScanMajor)
 	}
 	return nil
+}
+
+// cut adds the chunks of a piece.
+func (l *load) cut(p piece, ranges bool) {
+	l.chunks = append(l.chunks, p.chunks(ranges)...)
+	if ranges {
+		l.steps.add(p.oid, p.pages, p.bytes)
+	}
 }
 
 // mark writes a record to the WAL and returns the position after it. All
@@ -315,11 +324,18 @@ func (l *load) Read(ctx context.Context, c penstock.Chunk, rows *penstock.Rows, 
 		return err
 	}
 	defer func() { l.release(conn, err) }()
-	if err := l.begin(ctx, conn, oid, name, c.Table); err != nil {
+	return l.readSteps(ctx, oid, from, to, func(from, to int64) error {
+		return l.readPages(ctx, conn, c.Table, oid, name, from, to, newCopyDecoder(c.Table, l.types, rows, limit, flush))
+	})
+}
+
+// readPages reads a range of pages in a transaction of its own.
+func (l *load) readPages(ctx context.Context, conn *pgx.Conn, t *penstock.Table, oid uint32, name string, from, to int64, d *copyDecoder) error {
+	if err := l.begin(ctx, conn, oid, name, t); err != nil {
 		return err
 	}
-	d := newCopyDecoder(c.Table, l.types, rows, limit, flush)
-	_, err = conn.PgConn().CopyTo(ctx, d, l.copyStatement(c.Table, name, from, to))
+	l.capture.source.throttled(ctx, d)
+	_, err := conn.PgConn().CopyTo(ctx, d, l.copyStatement(t, name, from, to))
 	if err == nil {
 		err = d.finish()
 	}
@@ -330,9 +346,9 @@ func (l *load) Read(ctx context.Context, c penstock.Chunk, rows *penstock.Rows, 
 	case d.err != nil: // of flush or of decoding: already what it should be
 		return d.err
 	case sqlState(err) == "42703" || sqlState(err) == "42P01" || sqlState(err) == "42883":
-		return penstock.Errorf(penstock.KindStale, "table %s changed its shape while it was loaded: %w", c.Table, err)
+		return penstock.Errorf(penstock.KindStale, "table %s changed its shape while it was loaded: %w", t, err)
 	}
-	return classify(err, "load table "+c.Table.String()+" from "+l.capture.where())
+	return classify(err, "load table "+t.String()+" from "+l.capture.where())
 }
 
 // begin opens the chunk's transaction on the load's snapshot, takes the

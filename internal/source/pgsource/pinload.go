@@ -130,11 +130,15 @@ func (p *pin) Load(ctx context.Context, tables []penstock.Table) (penstock.Load,
 	}
 	l := &load{capture: p.capture, filters: filters, exported: p.exported, files: map[uint32]uint32{}, types: p.capture.types.byName(),
 		snapshot: snapshot{before: true, upto: p.position.lsn}}
+	l.steps = p.capture.source.newSteps()
+	if l.filters, err = p.capture.rowFilters(ctx, p.holder); err != nil {
+		return nil, err
+	}
 	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Compare(b.bytes, a.bytes) })
 	ranges := serverMajor(p.holder.PgConn()) >= tidScanMajor
 	for _, x := range pieces {
 		l.files[x.oid] = x.file
-		l.chunks = append(l.chunks, x.chunks(ranges)...)
+		l.cut(x, ranges)
 	}
 	return l, nil
 }

@@ -24,6 +24,8 @@ type Config struct {
 	// Publication is one that somebody prepared in every database. It is never
 	// altered, nor dropped by Forget. "": each capture has its own.
 	Publication string
+
+	Loading Loading
 }
 
 // Source is a PostgreSQL server.
@@ -33,6 +35,8 @@ type Source struct {
 	log  *slog.Logger
 
 	publication string // Config.Publication
+	loading     Loading
+	limiter     *limiter // nil: none
 }
 
 var _ penstock.Source = (*Source)(nil)
@@ -58,7 +62,14 @@ func New(cfg Config) (*Source, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Source{name: cfg.Name, base: base, log: cfg.Logger.With("source", cfg.Name), publication: cfg.Publication}, nil
+	if cfg.Loading.Longest <= 0 {
+		cfg.Loading.Longest = 10 * time.Second
+	}
+	s := &Source{name: cfg.Name, base: base, log: cfg.Logger.With("source", cfg.Name), publication: cfg.Publication, loading: cfg.Loading}
+	if n := cfg.Loading.RowsPerSecond; n > 0 {
+		s.limiter = &limiter{perSecond: float64(n)}
+	}
+	return s, nil
 }
 
 // Engine implements penstock.Source.
