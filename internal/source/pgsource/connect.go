@@ -92,6 +92,12 @@ func applySettings(ctx context.Context, conn *pgconn.PgConn) error {
 	major := serverMajor(conn)
 	var b strings.Builder
 	for name, value := range sessionSettings {
+		if name == "client_encoding" && conn.ParameterStatus("server_encoding") == "SQL_ASCII" {
+			// Such a database holds any bytes. The server would not send those
+			// that are not UTF-8, and break off the stream: which of them are
+			// text is for the target to say (promise 5).
+			value = "SQL_ASCII"
+		}
 		if major >= settingSince[name] {
 			fmt.Fprintf(&b, "SET %s = '%s';", name, value)
 		}

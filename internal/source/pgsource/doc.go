@@ -21,6 +21,9 @@
 //     for one chunk at the most.
 //   - Values decode to the same bytes whether they come by COPY in binary or
 //     by pgoutput in text (the tests hold each type's two decoders together).
+//   - Generated columns that the stream does not have are computed for its rows
+//     by the server, or read from the very version of the row that came; where
+//     neither is exact, the table is loaded again (compute.go, reread.go).
 //
 // Start reading at source.go, then capture.go (what a stream needs at the
 // server), load.go, stream.go. pgoutput.go and the decode files are pure
