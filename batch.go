@@ -30,6 +30,10 @@ type Batch struct {
 
 	Tables []TableBatch
 
+	// Joins replaces TableStatus.Join of tables that are joined: rows in the
+	// batch are newer than it tells.
+	Joins map[TableID]Snapshot
+
 	// Swap lists tables whose hidden, loaded version becomes the readable one,
 	// and whose state becomes TableSynced.
 	Swap []TableID
@@ -46,16 +50,27 @@ type TableBatch struct {
 	Truncate bool
 	Rows     *Rows
 
+	// Mend is set for a table that is TableStatus.Mending, whose identity is
+	// IdentityKey: of its rows several may have the same key, and rows that
+	// changes build on may be missing.
+	Mend bool
+
 	// Remove are rows of Rows whose identity names the rows to remove. With
-	// IdentityKey at most one stored row goes for each, and none is no error.
-	// With IdentityFull exactly one of the equal stored rows goes for each.
+	// IdentityKey at most one stored row goes for each, and none is no error;
+	// with Mend, all that have the key. With IdentityFull exactly one of the
+	// equal stored rows goes for each.
 	Remove []int32
 	// Put are rows of Rows to add.
 	Put []int32
 	// Base is parallel to Put, or nil if no value in Put is unchanged: Base[i]
 	// is the row of Rows, also in Remove, whose key names the stored row that
 	// has the values which are unchanged in Put[i]; -1 if all are present.
-	Base []int32
+	// If that row is not there, Apply fails with KindStale; with Mend, it
+	// leaves the row of Rows out and adds it to Missing, and any of several
+	// that have the key will do. Of rows that are in Missing already nothing is
+	// put.
+	Base    []int32
+	Missing []int32
 
 	Inserted, Updated, Deleted int64 // at the source, for the record
 	BadValues                  BadValues

@@ -73,8 +73,21 @@ type Capture interface {
 	Tables(ctx context.Context) ([]Table, []Finding, error)
 
 	// Load opens one consistent view of tables that Tables returned. The
-	// join of its rows with the stream is exact: see Load.Snapshot.
-	Load(ctx context.Context, tables []Table) (Load, error)
+	// join of its rows with the stream is exact: see Load.Snapshot. begun is
+	// what earlier loads of some of them have left, for the same position of
+	// the stream: see Load.Resumes.
+	Load(ctx context.Context, tables []Table, begun map[TableID]*PartialLoad) (Load, error)
+
+	// Reread reads the rows of a table that have one of the given keys, as
+	// they are at the source now, and hands them over as Load.Read does. keys
+	// are rows of the table of which only the key columns are looked at, and
+	// these says which of them count. It returns the snapshot to join the
+	// table with from now on in place of join: the stream has passed it only
+	// when it has delivered everything that the rows read show. It may be
+	// called while other methods of the Capture are in use by another
+	// goroutine. KindStale means that the rows cannot be had that way, so
+	// that the table has to be loaded again.
+	Reread(ctx context.Context, t *Table, keys *Rows, these []int32, join Snapshot, rows *Rows, limit int, flush func(bad BadValues) error) (Snapshot, error)
 
 	// Stream opens the stream of changes after the position. tables are the
 	// tables to deliver, with the shapes that the destination has; joins names
@@ -105,8 +118,15 @@ type Load interface {
 	// Snapshot names what the load sees. The stream leaves out of a table
 	// joined with it exactly the transactions that it shows already.
 	Snapshot() Snapshot
+	// Resumes reports whether a load that was begun earlier goes on: then the
+	// chunks of the table are those that are missing, perhaps none, and the
+	// snapshot returned is the one to join it with: that of all its chunks
+	// together, which shows what the oldest shows and is passed when the newest
+	// is. Otherwise what was begun is void, and Chunks has all of the table.
+	Resumes(id TableID) (Snapshot, bool)
 	// Chunks returns the pieces in which the tables are read. Every table has
-	// at least one.
+	// at least one, unless its load resumes. The chunks of a table that resumes
+	// are disjoint from those that are done.
 	Chunks() []Chunk
 	// Read reads one chunk into rows, calling flush whenever rows hold about
 	// limit bytes, and at the end if they hold any; flush empties them. bad
@@ -154,8 +174,19 @@ type Chunk struct {
 	Table *Table
 	// Bytes is about how much the chunk takes at the source, for progress.
 	Bytes int64
-	// Token is the driver's own description of the piece.
+	// Token is the driver's own description of the piece, and of what it was
+	// a piece of, so that a later Load knows whether it is one still.
 	Token string
+}
+
+// PartialLoad is what chunks that are done have brought of a table.
+type PartialLoad struct {
+	// Snapshot is the one that they are to be joined with, as Load.Snapshot or
+	// Load.Resumes gave it.
+	Snapshot Snapshot
+	// Chunks are their Tokens; Rows and Bytes are of all of them together.
+	Chunks      []string
+	Rows, Bytes int64
 }
 
 // Stream delivers changes in commit order, each transaction once, nothing at

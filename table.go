@@ -98,6 +98,13 @@ type TableStatus struct {
 	// Join is set while a loaded, still hidden version waits for the stream
 	// to pass the snapshot it was loaded from.
 	Join Snapshot
+	// Mending is set while the hidden version holds chunks of more than one
+	// snapshot: it becomes right only while the stream passes them, and what is
+	// applied to it must be TableBatch.Mend.
+	Mending bool
+	// Partial is what a load that broke has left in the hidden version, if
+	// another can go on with it: see Destination.Keep.
+	Partial *PartialLoad
 	// BadValues counts the values stored as NULL because the warehouse
 	// cannot hold them, since the last load.
 	BadValues BadValues

@@ -58,7 +58,7 @@ type DestinationState struct {
 // position live in the database itself, in the transactions with the rows
 // they describe (promise 2).
 //
-// Methods are called by one goroutine at a time, except Append.
+// Methods are called by one goroutine at a time, except Chunk.
 type Destination interface {
 	// State returns the position and all tables.
 	State(ctx context.Context) (DestinationState, error)
@@ -77,10 +77,16 @@ type Destination interface {
 	// place of an unfinished one, and sets the state to TableResyncInitiated.
 	// A readable version stays readable as it is.
 	Ensure(ctx context.Context, t *Table) error
-	// Append adds rows to the hidden version made by Ensure. bad counts the
-	// values in them that are null because they cannot be represented.
-	// Several goroutines may append at a time, also to one table.
-	Append(ctx context.Context, id TableID, rows *Rows, bad BadValues) error
+	// Keep has the chunks that are written to hidden versions outlive a load
+	// that breaks, as TableStatus.Partial, for as long as the stored position
+	// stays what it is now: without the changes after that, they are worth
+	// nothing. joins names the snapshot that the chunks of each table show
+	// together, those to come included. If there are chunks already, of a
+	// version that was kept with another snapshot, the table is TableStatus.Mending.
+	Keep(ctx context.Context, joins map[TableID]Snapshot) error
+	// Chunk opens the writing of one chunk to the hidden version made by
+	// Ensure. Several goroutines may write chunks at a time, also of one table.
+	Chunk(ctx context.Context, id TableID) (ChunkWriter, error)
 	// Loaded records that the hidden version holds all rows of the snapshot:
 	// it is kept over a restart, follows the stream from now on, and waits to
 	// be swapped in.
@@ -94,4 +100,16 @@ type Destination interface {
 
 	// Close ends the writing; a partial batch is undone.
 	Close() error
+}
+
+// ChunkWriter writes one chunk of a load in one transaction. It is used by one
+// goroutine, and must be closed.
+type ChunkWriter interface {
+	// Append adds rows. bad counts the values in them that are null because
+	// they cannot be represented.
+	Append(ctx context.Context, rows *Rows, bad BadValues) error
+	// Commit makes the rows durable, with the note that the chunk is done.
+	Commit(ctx context.Context, c Chunk) error
+	// Close undoes what has not been committed.
+	Close()
 }

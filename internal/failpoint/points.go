@@ -19,7 +19,9 @@ const (
 	// Steps of a load.
 	TargetBeforeEnsure Point = "target.before-ensure"
 	TargetAfterEnsure  Point = "target.after-ensure"
-	TargetBeforeAppend Point = "target.before-append"
+	TargetBeforeKeep   Point = "target.before-keep"
+	TargetAfterKeep    Point = "target.after-keep"
+	TargetBeforeAppend Point = "target.before-append" // a chunk, with the note that it is done
 	TargetAfterAppend  Point = "target.after-append"
 	TargetBeforeLoaded Point = "target.before-loaded"
 	TargetAfterLoaded  Point = "target.after-loaded"
@@ -62,7 +64,7 @@ const (
 func All() []Point {
 	return []Point{
 		TargetBeforeCommit, TargetAfterCommit, TargetBeforePartial, TargetAfterPartial, TargetBeforeSwap, TargetAfterSwap,
-		TargetBeforeDrop, TargetAfterDrop, TargetBeforeEnsure, TargetAfterEnsure, TargetBeforeAppend, TargetAfterAppend,
+		TargetBeforeDrop, TargetAfterDrop, TargetBeforeEnsure, TargetAfterEnsure, TargetBeforeKeep, TargetAfterKeep, TargetBeforeAppend, TargetAfterAppend,
 		TargetBeforeLoaded, TargetAfterLoaded, TargetBeforeStates, TargetAfterStates, TargetBeforeForget, TargetAfterForget, TargetBeforeRemove, TargetAfterRemove,
 		PipelineBeforeAck, PipelineAfterAck, PipelineUnstored, SourceBeforeSlot, SourceBeforePublish, SourceAfterPublish,
 		SourceSlotsDropped, SourceAfterForgotten, SourceBeforeSpill, SourceBeforeReplay, StoreBeforeWrite, StoreAfterWrite,

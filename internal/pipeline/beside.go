@@ -60,8 +60,8 @@ func (p *Pipeline) runBeside(ctx context.Context, follower penstock.Follower, ta
 		return err
 	}
 	defer view.Close()
-	l, err := p.copyTables(ctx, view, tables)
-	if err != nil {
+	l := p.newLoading(view, tables)
+	if err := l.readAll(ctx); err != nil {
 		return err
 	}
 	return p.follow(ctx, view, l)
@@ -89,7 +89,7 @@ func (p *Pipeline) follow(ctx context.Context, view penstock.FollowedLoad, l *lo
 		b := &penstock.Batch{Partial: c.Open}
 		for _, tc := range c.Tables {
 			if !l.hasFailed(tc.Table.ID) {
-				b.Tables = append(b.Tables, compact.compact(tc))
+				b.Tables = append(b.Tables, compact.compact(tc, false))
 			}
 		}
 		if len(b.Tables) > 0 || apply.inside {
@@ -118,7 +118,10 @@ func (p *Pipeline) leaveToJoin(ctx context.Context, s penstock.FollowingStream, 
 			return nil
 		}
 		p.writer.rejoin = true
-		return l.recordAll(ctx, d, s.Snapshot())
+		for _, t := range l.tables {
+			l.joins[t.ID] = s.Snapshot()
+		}
+		return l.recordAll(ctx, d)
 	})
 	return joined, err
 }

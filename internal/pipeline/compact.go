@@ -34,9 +34,10 @@ type entry struct {
 
 func newCompactor() *compactor { return &compactor{seed: maphash.MakeSeed()} }
 
-// compact returns the net effect of tc. It may add rows to tc.Rows.
-func (c *compactor) compact(tc *penstock.TableChanges) penstock.TableBatch {
-	b := penstock.TableBatch{Table: tc.Table, Truncate: tc.Truncated, Rows: &tc.Rows, BadValues: tc.BadValues}
+// compact returns the net effect of tc, on a table that is being mended or not.
+// It may add rows to tc.Rows.
+func (c *compactor) compact(tc *penstock.TableChanges, mend bool) penstock.TableBatch {
+	b := penstock.TableBatch{Table: tc.Table, Mend: mend, Truncate: tc.Truncated, Rows: &tc.Rows, BadValues: tc.BadValues}
 	for _, op := range tc.Ops {
 		switch op {
 		case penstock.OpInsert:
@@ -90,12 +91,23 @@ func (c *compactor) byKey(tc *penstock.TableChanges, b *penstock.TableBatch) {
 	removes, puts, bases := 0, 0, false
 	for i := range c.entries {
 		e := &c.entries[i]
+		if b.Mend { // more rows may have the key than it seems
+			e.remove = e.key
+		}
 		if e.remove >= 0 {
 			removes++
 		}
 		if e.put >= 0 {
 			puts++
 			c.complete(&tc.Rows, e)
+			if b.Mend && e.base >= 0 && !sameKey(&tc.Rows, key, e.base, e.put) {
+				// What has the old key now may be another row, which took it
+				// later. It is of no use.
+				b.Missing = append(b.Missing, e.put)
+				e.put, e.base = -1, -1
+				puts--
+				continue
+			}
 			bases = bases || e.base >= 0
 		}
 	}

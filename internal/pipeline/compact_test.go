@@ -10,6 +10,7 @@ import (
 
 	"penstock"
 	"penstock/internal/target/memtarget"
+	"penstock/internal/target/targettest"
 )
 
 // TestCompactIsEquivalent holds compacted batches to what the changes do one
@@ -53,7 +54,7 @@ func equivalent(t *rapid.T, shape *penstock.Table) {
 	for _, r := range src.rows {
 		r.appendTo(loaded, nil)
 	}
-	ok(t, dest.Append(t.Context(), shape.ID, loaded, nil))
+	ok(t, targettest.Append(t.Context(), dest, shape.ID, loaded, nil))
 	ok(t, dest.Loaded(t.Context(), shape.ID, "s"))
 	apply(&penstock.Batch{Next: "0", Swap: []penstock.TableID{shape.ID}})
 
@@ -66,7 +67,7 @@ func equivalent(t *rapid.T, shape *penstock.Table) {
 		}
 		batch := &penstock.Batch{Next: penstock.Position(fmt.Sprint(b + 1))}
 		for _, tc := range changes.Tables {
-			batch.Tables = append(batch.Tables, compact.compact(tc))
+			batch.Tables = append(batch.Tables, compact.compact(tc, false))
 		}
 		// A batch that ends inside a transaction is seen with the next that does not.
 		batch.Partial = rapid.Bool().Draw(t, "partial")
@@ -338,7 +339,7 @@ func BenchmarkCompact(b *testing.B) {
 			rows := tc.Rows.Len()
 			b.ReportAllocs()
 			for b.Loop() {
-				compact.compact(tc)
+				compact.compact(tc, false)
 				tc.Rows.Truncate(rows)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/row")
@@ -361,7 +362,7 @@ func TestManyUpdatesOfLargeRow(t *testing.T) {
 	for i := range 1000 {
 		add(penstock.OpUpdate, cells{"1", "", "", string(rune('a' + i%20))}, func(c int) bool { return c == 1 || c == 2 })
 	}
-	b := newCompactor().compact(tc)
+	b := newCompactor().compact(tc, false)
 	if size := b.Rows.Size(); size > 5<<20 {
 		t.Errorf("2 MiB of values have become %d MiB", size>>20)
 	}

@@ -72,7 +72,7 @@ func TestSourceFailsAtAnyCall(t *testing.T) {
 // TestEachStepFails fails the first two calls of every method there is.
 func TestEachStepFails(t *testing.T) {
 	t.Parallel()
-	for _, op := range []string{"State", "Ensure", "Append", "Loaded", "Apply"} {
+	for _, op := range []string{"State", "Ensure", "Keep", "Chunk", "Append", "Commit", "Loaded", "Apply"} {
 		for n := 1; n <= 2; n++ {
 			t.Run(fmt.Sprint("target/", op, n), func(t *testing.T) {
 				t.Parallel()

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,9 @@ type loading struct {
 	p      *Pipeline
 	view   penstock.Load
 	tables []penstock.Table
+	joins  map[penstock.TableID]penstock.Snapshot // what each is to be joined with
+
+	progress penstock.LoadProgress // when it begins
 
 	mu     sync.Mutex
 	left   map[penstock.TableID]int   // chunks to do
@@ -27,23 +31,27 @@ type loading struct {
 	began  time.Time
 }
 
-// copied is how much of a table has been handed over.
+// copied is how much of a table is in the destination by this load.
 type copied struct{ rows, bytes int64 }
 
 // load copies tables into hidden versions while no stream is open. A table
 // that changes under it, or alone cannot be read, is left for a later turn; the
-// others go on (promise 5).
-func (p *Pipeline) load(ctx context.Context, tables []penstock.Table) error {
-	if err := p.ensure(ctx, tables); err != nil {
+// others go on (promise 5). What begun has of tables is not read again.
+func (p *Pipeline) load(ctx context.Context, tables []penstock.Table, begun map[penstock.TableID]*penstock.PartialLoad) error {
+	if err := p.ensure(ctx, slices.DeleteFunc(slices.Clone(tables), func(t penstock.Table) bool { return begun[t.ID] != nil })); err != nil {
 		return err
 	}
-	view, err := p.capture.Load(ctx, tables)
+	view, err := p.capture.Load(ctx, tables, begun)
 	if err != nil {
 		return err
 	}
 	defer view.Close()
+	l := p.newLoading(view, tables)
+	if err := p.keep(ctx, l, begun); err != nil {
+		return err
+	}
 	looked, stop := p.lookMeanwhile(ctx)
-	l, err := p.copyTables(looked, view, tables)
+	err = l.readAll(looked)
 	stop()
 	if over := limitOf(context.Cause(looked)); over != nil {
 		return over
@@ -51,7 +59,39 @@ func (p *Pipeline) load(ctx context.Context, tables []penstock.Table) error {
 	if err != nil {
 		return err
 	}
-	return p.writer.do(ctx, func(d penstock.Destination) error { return l.recordAll(ctx, d, view.Snapshot()) })
+	return p.writer.do(ctx, func(d penstock.Destination) error { return l.recordAll(ctx, d) })
+}
+
+// keep makes sure that what the load brings outlives its end, whatever that
+// is, for as long as the stream stands still. Tables of which what was begun
+// is void start again.
+func (p *Pipeline) keep(ctx context.Context, l *loading, begun map[penstock.TableID]*penstock.PartialLoad) error {
+	var again []penstock.Table
+	kept := map[penstock.TableID]penstock.Snapshot{}
+	for _, t := range l.tables {
+		join, resumes := l.view.Resumes(t.ID)
+		switch b := begun[t.ID]; {
+		case resumes:
+			l.joins[t.ID] = join
+			l.resume(b)
+			p.log.Info("load goes on", "table", t.String(), "chunks done", len(b.Chunks), "rows", b.Rows, "chunks left", l.left[t.ID])
+		case b != nil:
+			p.log.Info("load starts again, the table was truncated or rewritten", "table", t.String())
+			again = append(again, t)
+		}
+		if t.Identity == penstock.IdentityKey {
+			kept[t.ID] = l.joins[t.ID]
+		}
+	}
+	if len(again) > 0 {
+		if err := p.ensure(ctx, again); err != nil {
+			return err
+		}
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	return p.writer.do(ctx, func(d penstock.Destination) error { return d.Keep(ctx, kept) })
 }
 
 // lookMeanwhile goes on looking at the source while a load takes its time and
@@ -103,28 +143,42 @@ func (p *Pipeline) ensure(ctx context.Context, tables []penstock.Table) error {
 	})
 }
 
-// copyTables reads all that a load shows.
-func (p *Pipeline) copyTables(ctx context.Context, view penstock.Load, tables []penstock.Table) (*loading, error) {
-	l := &loading{p: p, view: view, tables: tables, left: map[penstock.TableID]int{}, failed: map[penstock.TableID]error{},
-		copied: map[penstock.TableID]copied{}, began: time.Now()}
-	chunks := view.Chunks()
-	total := int64(0)
-	for _, c := range chunks {
-		l.left[c.Table.ID]++
-		total += c.Bytes
+// newLoading returns the load of tables that are empty, before anything is read.
+func (p *Pipeline) newLoading(view penstock.Load, tables []penstock.Table) *loading {
+	l := &loading{p: p, view: view, tables: tables, joins: map[penstock.TableID]penstock.Snapshot{}, left: map[penstock.TableID]int{},
+		failed: map[penstock.TableID]error{}, copied: map[penstock.TableID]copied{}, began: time.Now()}
+	for _, t := range tables {
+		l.joins[t.ID] = view.Snapshot()
 	}
-	p.status.loadBegins(len(tables), total)
-	defer p.status.loadEnds()
-	return l, l.readAll(ctx, chunks)
+	for _, c := range view.Chunks() {
+		l.left[c.Table.ID]++
+		l.progress.TotalBytes += c.Bytes
+	}
+	l.progress.Tables = len(tables)
+	return l
+}
+
+// resume counts what was done before.
+func (l *loading) resume(begun *penstock.PartialLoad) {
+	l.progress.Rows += begun.Rows
+	l.progress.Bytes += begun.Bytes
+	l.progress.TotalBytes += begun.Bytes
 }
 
 // readAll reads the chunks with several connections.
-func (l *loading) readAll(ctx context.Context, chunks []penstock.Chunk) error {
+func (l *loading) readAll(ctx context.Context) error {
+	for _, t := range l.tables {
+		if l.left[t.ID] == 0 {
+			l.progress.TablesDone++
+		}
+	}
+	l.p.status.loadBegins(l.progress)
+	defer l.p.status.loadEnds()
 	queue := make(chan penstock.Chunk)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(queue)
-		for _, c := range chunks {
+		for _, c := range l.view.Chunks() {
 			select {
 			case queue <- c:
 			case <-ctx.Done():
@@ -148,25 +202,30 @@ func (l *loading) readAll(ctx context.Context, chunks []penstock.Chunk) error {
 	return g.Wait()
 }
 
-// read reads one chunk. It returns errors that concern more than its table.
+// read reads one chunk, which is written as a whole or not at all. It returns
+// errors that concern more than its table.
 func (l *loading) read(ctx context.Context, c penstock.Chunk, rows *penstock.Rows, buffer int) error {
 	id := c.Table.ID
 	if l.hasFailed(id) {
 		return nil
 	}
 	rows.Reset(c.Table)
-	err := l.view.Read(ctx, c, rows, buffer, func(bad penstock.BadValues) error {
+	w, err := l.p.writer.dest.Chunk(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	var n, size int
+	err = l.view.Read(ctx, c, rows, buffer, func(bad penstock.BadValues) error {
 		if l.p.strict() && bad.Total() > 0 {
 			return refused(&penstock.Unrepresentable{Table: c.Table, Values: bad})
 		}
-		n, size := rows.Len(), rows.Size()
-		if err := l.p.writer.dest.Append(ctx, id, rows, bad); err != nil {
-			return err
-		}
-		l.p.status.loaded(int64(n), int64(size))
-		l.count(id, int64(n), int64(size))
-		return nil
+		n, size = n+rows.Len(), size+rows.Size()
+		return w.Append(ctx, rows, bad)
 	})
+	if err == nil {
+		err = w.Commit(ctx, c)
+	}
 	switch penstock.KindOf(err) {
 	case penstock.KindStale, penstock.KindSetting, penstock.KindUnrepresentable:
 		l.fail(id, err)
@@ -175,7 +234,8 @@ func (l *loading) read(ctx context.Context, c penstock.Chunk, rows *penstock.Row
 	if err != nil {
 		return err
 	}
-	l.p.status.loadedChunk(c.Bytes, l.done(id))
+	l.count(id, int64(n), int64(size))
+	l.p.status.loadedChunk(int64(n), int64(size), c.Bytes, l.done(id))
 	return nil
 }
 
@@ -209,25 +269,25 @@ func (l *loading) done(id penstock.TableID) bool {
 }
 
 // recordAll notes which tables are complete, and why others are not.
-func (l *loading) recordAll(ctx context.Context, d penstock.Destination, join penstock.Snapshot) error {
+func (l *loading) recordAll(ctx context.Context, d penstock.Destination) error {
 	if err := l.refuseBad(ctx, d); err != nil {
 		return err
 	}
 	for i := range l.tables {
-		if err := l.record(ctx, d, &l.tables[i], join); err != nil {
+		if err := l.record(ctx, d, &l.tables[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (l *loading) record(ctx context.Context, d penstock.Destination, t *penstock.Table, join penstock.Snapshot) error {
+func (l *loading) record(ctx context.Context, d penstock.Destination, t *penstock.Table) error {
 	err := l.failed[t.ID]
 	if err == nil && l.left[t.ID] > 0 {
 		err = penstock.Errorf(penstock.KindStale, "table %s was not read to its end", t)
 	}
 	if err == nil {
-		if err := d.Loaded(ctx, t.ID, join); err != nil {
+		if err := d.Loaded(ctx, t.ID, l.joins[t.ID]); err != nil {
 			return err
 		}
 		l.p.retry.forget(t.ID)

@@ -61,8 +61,9 @@ type Pipeline struct {
 	beside  *beside      // a load beside the stream; nil if there is none
 	shrink  atomic.Int32 // how often the limit has been halved
 
-	pause        time.Duration // before the next load, after the limit was reached in one
-	cannotFollow bool          // the next load is made while no stream is open
+	pause        time.Duration          // before the next load, after the limit was reached in one
+	cannotFollow bool                   // the next load is made while no stream is open
+	beyond       []penstock.TableStatus // tables that cannot be mended: see startAgain
 }
 
 // running is what a pipeline works with while it can be asked for something.
@@ -139,6 +140,9 @@ func (p *Pipeline) carry(ctx context.Context) (err error) {
 	if err := p.prepare(ctx, dest); err != nil {
 		return err
 	}
+	if err := p.startAgain(ctx, dest); err != nil {
+		return err
+	}
 	defer p.stopBeside()
 	p.current.Store(&running{p.writer, p.capture})
 	defer func() {
@@ -178,11 +182,13 @@ func (p *Pipeline) turn(ctx context.Context) error {
 	follower, canFollow := p.capture.(penstock.Follower)
 	switch {
 	case len(t.load) == 0 || p.loading():
+	case len(t.begun) > 0 && len(t.tables) > 0: // before the stream moves on, as they were begun
+		return p.load(ctx, t.goOn(), t.begun)
 	case canFollow && len(t.tables) > 0 && !p.cannotFollow:
 		p.beside = p.loadBeside(ctx, follower, t.load)
 	default:
 		p.cannotFollow = false
-		return p.load(ctx, t.load)
+		return p.load(ctx, t.load, t.begun)
 	}
 	err = p.replicate(ctx, t)
 	if penstock.KindOf(err) == penstock.KindFull && penstock.ProblemOf(err) != penstock.ProblemDiskFull && p.limit() > minLimit {

@@ -86,7 +86,7 @@ type slowDestination struct {
 	target *slowTarget
 }
 
-func (d slowDestination) Append(ctx context.Context, id penstock.TableID, rows *penstock.Rows, bad penstock.BadValues) error {
+func (d slowDestination) Chunk(ctx context.Context, id penstock.TableID) (penstock.ChunkWriter, error) {
 	select {
 	case d.target.loading <- struct{}{}:
 	default:
@@ -95,7 +95,7 @@ func (d slowDestination) Append(ctx context.Context, id penstock.TableID, rows *
 	case <-d.target.release:
 	case <-ctx.Done():
 	}
-	return d.Destination.Append(ctx, id, rows, bad)
+	return d.Destination.Chunk(ctx, id)
 }
 
 // startInto runs a pipeline into another target than b's; ended gets what Run

@@ -162,7 +162,7 @@ func (b *bench) sourceRows(t *testing.T, table string) []string {
 	if i < 0 {
 		t.Fatalf("the source has no table %s: %v", table, findings)
 	}
-	l, err := c.Load(t.Context(), tables[i:i+1])
+	l, err := c.Load(t.Context(), tables[i:i+1], nil)
 	if err != nil {
 		t.Fatal(err)
 	}

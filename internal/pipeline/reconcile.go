@@ -14,8 +14,16 @@ type turn struct {
 	drop   []penstock.TableID     // no longer at the source, or in the filter
 	states []penstock.TableStatus // to be recorded
 
+	begun map[penstock.TableID]*penstock.PartialLoad // what there is of those to be loaded
+
 	tables []penstock.Table // to be streamed
 	joins  map[penstock.TableID]penstock.Snapshot
+	mend   map[penstock.TableID]penstock.Snapshot // of joins, those of tables that are being mended
+}
+
+// goOn returns the tables to be loaded of which there is something.
+func (t *turn) goOn() []penstock.Table {
+	return slices.DeleteFunc(slices.Clone(t.load), func(x penstock.Table) bool { return t.begun[x.ID] == nil })
 }
 
 // idle reports whether the stream can go on as it is. Loads can wait while
@@ -66,7 +74,7 @@ func (p *Pipeline) reconcile(known []penstock.TableStatus, tables []penstock.Tab
 // reconcile decides what to do with each table. It is a pure function of the
 // destination's tables, the source's, and what the source found about them.
 func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings []penstock.Finding, holdBack func(*penstock.Table) bool) *turn {
-	t := &turn{joins: map[penstock.TableID]penstock.Snapshot{}}
+	t := &turn{begun: map[penstock.TableID]*penstock.PartialLoad{}, joins: map[penstock.TableID]penstock.Snapshot{}, mend: map[penstock.TableID]penstock.Snapshot{}}
 	byID := make(map[penstock.TableID]*penstock.TableStatus, len(known))
 	for i := range known {
 		byID[known[i].Table.ID] = &known[i]
@@ -95,6 +103,9 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 		case loadAgain:
 			if !holdBack(&table) {
 				t.load = append(t.load, table)
+				if st != nil && st.Partial != nil && len(st.Partial.Chunks) > 0 && sameAsLoaded(&st.Table, &table) {
+					t.begun[table.ID] = st.Partial
+				}
 				if st != nil && st.State == penstock.TableSynced {
 					t.states = append(t.states, penstock.TableStatus{Table: st.Table, State: penstock.TableResyncRequired, Reason: shapeChanged})
 				}
@@ -127,6 +138,9 @@ func (t *turn) stream(st *penstock.TableStatus) {
 	t.tables = append(t.tables, st.Table)
 	if st.Join != "" {
 		t.joins[st.Table.ID] = st.Join
+	}
+	if st.Mending {
+		t.mend[st.Table.ID] = st.Join
 	}
 }
 

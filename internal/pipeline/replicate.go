@@ -24,6 +24,7 @@ type replication struct {
 	writer *writer
 	tables []penstock.Table // that the stream delivers
 	from   penstock.Position
+	mender *mender
 
 	free chan *penstock.Changes // empty, for the reader
 	full chan *penstock.Changes // for the applier
@@ -48,7 +49,7 @@ func (p *Pipeline) replicate(ctx context.Context, t *turn) (err error) {
 	defer func() { err = errors.Join(err, stream.Close()) }()
 	p.status.streaming()
 	p.log.Info("streaming", "from", p.writer.position, "tables", len(t.tables))
-	r := &replication{p: p, stream: stream, writer: p.writer, tables: t.tables, from: p.writer.position,
+	r := &replication{p: p, stream: stream, writer: p.writer, tables: t.tables, from: p.writer.position, mender: newMender(p, t.mend),
 		free: make(chan *penstock.Changes, 2), full: make(chan *penstock.Changes), hurry: make(chan struct{}, 1), applied: make(chan struct{}, 1), done: make(chan struct{})}
 	defer close(r.done)
 	for range cap(r.free) {
@@ -180,7 +181,7 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 	p := r.p
 	b := &penstock.Batch{Next: c.Position, CommitTime: c.CommitTime, Partial: c.Open, Strict: p.strict(), Alter: c.Altered, Drop: c.Dropped}
 	for _, tc := range c.Tables {
-		b.Tables = append(b.Tables, compact.compact(tc))
+		b.Tables = append(b.Tables, compact.compact(tc, r.mender.mends(tc.Table.ID)))
 	}
 	for _, t := range r.tables {
 		if slices.Contains(c.Reshaped, t.ID) {
@@ -191,7 +192,7 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 		return nil
 	}
 	size, from, began := c.Size(), p.status.position(), time.Now()
-	err := apply.apply(ctx, b, false)
+	err := r.mender.apply(ctx, apply, b)
 	if penstock.KindOf(err) == penstock.KindStale && err != nil {
 		return p.reloadStale(ctx, b, err)
 	}
@@ -210,11 +211,15 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 	if !b.Partial {
 		p.status.setPosition(b.Next)
 	}
-	if len(c.Passed) > 0 {
-		if err := apply.apply(ctx, &penstock.Batch{Next: b.Next, Swap: c.Passed}, false); err != nil {
+	passed, later := r.mender.passed(c.Passed)
+	if later {
+		r.end() // to be opened anew with them
+	}
+	if len(passed) > 0 {
+		if err := apply.apply(ctx, &penstock.Batch{Next: b.Next, Swap: passed}, false); err != nil {
 			return err
 		}
-		p.log.Info("tables synced", "tables", len(c.Passed))
+		p.log.Info("tables synced", "tables", len(passed))
 	}
 	p.status.applied(b, c, size, from, began)
 	if !c.Open {

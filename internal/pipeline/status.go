@@ -208,25 +208,21 @@ func rowsOf(b *penstock.Batch) (n int64) {
 	return n
 }
 
-func (s *status) loadBegins(tables int, bytes int64) {
-	s.change(func() {
-		s.load = &penstock.LoadProgress{Since: time.Now().UTC(), Tables: tables, TotalBytes: bytes}
-	})
+func (s *status) loadBegins(l penstock.LoadProgress) {
+	l.Since = time.Now().UTC()
+	s.change(func() { s.load = &l })
 }
 
-func (s *status) loaded(rows, size int64) {
+// loadedChunk takes note of a chunk that is done, and whether it was the last
+// of its table.
+func (s *status) loadedChunk(rows, size, bytes int64, last bool) {
 	s.change(func() {
 		s.load.Rows += rows
 		s.s.RowsLoaded += rows
 		s.s.BytesApplied += size
 		s.speed.add(rows, size)
-	})
-}
-
-func (s *status) loadedChunk(bytes int64, table bool) {
-	s.change(func() {
 		s.load.Bytes += bytes
-		if table {
+		if last {
 			s.load.TablesDone++
 		}
 	})

@@ -46,6 +46,8 @@ func (s *sides) Load(context.Context, []penstock.Table) (penstock.Load, error) {
 // load has a chunk for every seven rows.
 type load struct{ *sides }
 
+func (load) Resumes(penstock.TableID) (penstock.Snapshot, bool) { return "", false }
+
 func (l load) Chunks() (out []penstock.Chunk) {
 	for from := 0; from < len(l.source); from += 7 {
 		out = append(out, penstock.Chunk{Table: &l.table, Bytes: 7, Token: fmt.Sprint(from)})

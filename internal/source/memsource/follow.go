@@ -37,7 +37,7 @@ func (c *capture) LoadBeside(ctx context.Context, at penstock.Position, tables [
 	c.db.beside = append(c.db.beside, copied)
 	s.mu.Unlock()
 	f := &followedLoad{load: &load{capture: c}, tables: tables, slot: copied}
-	l, err := c.Load(ctx, tables)
+	l, err := c.Load(ctx, tables, nil)
 	if err != nil {
 		f.Close()
 		return nil, err

@@ -87,8 +87,10 @@ func (p *pin) Load(ctx context.Context, tables []penstock.Table) (penstock.Load,
 	if err := s.begin(ctx, "PinLoad"); err != nil {
 		return nil, err
 	}
-	l := &load{capture: p.capture, snapshot: p.snapshot, files: p.files}
-	l.cut(tables)
+	l := &load{capture: p.capture, snapshot: p.snapshot}
+	for i := range tables {
+		l.cut(&tables[i], p.files[tables[i].ID], nil)
+	}
 	return l, nil
 }
 

@@ -21,12 +21,15 @@ type subject struct {
 	source *pgsource.Source
 }
 
+// smallChunk is so small that the suite's tables have several chunks.
+const smallChunk = 32 << 10
+
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	dbtest.EachVersion(t, func(t *testing.T, major int) {
 		sourcetest.Run(t, func(t *testing.T) sourcetest.Subject {
 			db := dbtest.SharedOf(t, major)
-			source, err := pgsource.New(pgsource.Config{Name: "test", URL: db.URL()})
+			source, err := pgsource.New(pgsource.Config{Name: "test", URL: db.URL(), Loading: pgsource.Loading{Chunk: smallChunk}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -50,7 +53,7 @@ func TestConformanceStreamed(t *testing.T) {
 			t.Parallel()
 			sourcetest.Run(t, func(t *testing.T) sourcetest.Subject {
 				db := dbtest.SharedOf(t, c.major)
-				source, err := pgsource.New(pgsource.Config{Name: "test", URL: db.URL() + "&" + c.settings})
+				source, err := pgsource.New(pgsource.Config{Name: "test", URL: db.URL() + "&" + c.settings, Loading: pgsource.Loading{Chunk: smallChunk}})
 				if err != nil {
 					t.Fatal(err)
 				}

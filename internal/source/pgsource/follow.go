@@ -56,7 +56,7 @@ func (c *capture) LoadBeside(ctx context.Context, at penstock.Position, tables [
 	}
 	var l penstock.Load
 	if err == nil {
-		l, err = beside.Load(ctx, tables)
+		l, err = beside.Load(ctx, tables, nil)
 	}
 	if err != nil {
 		beside.Close()

@@ -52,7 +52,7 @@ func TestRowSecurity(t *testing.T) {
 	noError(t, err)
 	_, err = relations(t.Context(), conn, reader.types, func(string, string) bool { return true }) // finds the types
 	noError(t, err)
-	l, err := reader.Load(t.Context(), tables)
+	l, err := reader.Load(t.Context(), tables, nil)
 	noError(t, err)
 	defer l.Close()
 	rows := penstock.NewRows(&tables[0])

@@ -17,9 +17,8 @@ import (
 
 const (
 	pageSize = 8192
-	// chunkPages is how much of a table one chunk reads: 64 MiB take a second
-	// or so, which is how long the application's DDL may have to wait.
-	chunkPages = 64 << 20 / pageSize
+	// defaultChunk is how much of a table a chunk reads, in one or more steps.
+	defaultChunk = 64 << 20
 	// tidScanMajor is the first version that reads a range of ctid without
 	// reading the whole table; older ones get one chunk per table.
 	tidScanMajor = 14
@@ -36,9 +35,9 @@ type load struct {
 	exported string
 	snapshot snapshot
 	chunks   []penstock.Chunk
-	files    map[uint32]uint32   // relation OID → file node when the load began
-	types    map[string]typeInfo // by name
-	filters  map[uint32]string   // published relation → its row filter
+	resumed  map[penstock.TableID]penstock.Snapshot // tables whose load goes on
+	types    map[string]typeInfo                    // by name
+	filters  map[uint32]string                      // published relation → its row filter
 	steps    *steps
 
 	mu   sync.Mutex
@@ -46,20 +45,20 @@ type load struct {
 }
 
 // Load implements penstock.Capture.
-func (c *capture) Load(ctx context.Context, tables []penstock.Table) (penstock.Load, error) {
+func (c *capture) Load(ctx context.Context, tables []penstock.Table, begun map[penstock.TableID]*penstock.PartialLoad) (penstock.Load, error) {
 	conn, err := c.conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l := &load{capture: c, files: map[uint32]uint32{}, types: c.types.byName(), steps: c.source.newSteps()}
-	if err := l.open(ctx, conn, tables); err != nil {
+	l := &load{capture: c, resumed: map[penstock.TableID]penstock.Snapshot{}, types: c.types.byName(), steps: c.source.newSteps()}
+	if err := l.open(ctx, conn, tables, begun); err != nil {
 		l.Close()
 		return nil, classify(err, "begin a load from "+c.where())
 	}
 	return l, nil
 }
 
-func (l *load) open(ctx context.Context, conn *pgx.Conn, tables []penstock.Table) error {
+func (l *load) open(ctx context.Context, conn *pgx.Conn, tables []penstock.Table, begun map[penstock.TableID]*penstock.PartialLoad) error {
 	pieces, err := l.pieces(ctx, conn, tables)
 	if err != nil {
 		return err
@@ -67,10 +66,17 @@ func (l *load) open(ctx context.Context, conn *pgx.Conn, tables []penstock.Table
 	if l.filters, err = l.capture.rowFilters(ctx, conn); err != nil {
 		return err
 	}
-	oids := make([]uint32, len(pieces))
-	for i, p := range pieces {
-		oids[i] = p.oid
-		l.files[p.oid] = p.file
+	for i := range pieces {
+		if oid, err := tableOID(pieces[i].table.ID); err == nil {
+			pieces[i].filter = l.filters[oid]
+		}
+	}
+	resumes := resumable(tables, pieces, begun)
+	var oids []uint32 // what is gone on with was published long ago
+	for _, p := range pieces {
+		if _, ok := resumes[p.table.ID]; !ok {
+			oids = append(oids, p.oid)
+		}
 	}
 	busy, err := awaitWriters(ctx, conn, oids, writerPatience)
 	if err != nil {
@@ -95,19 +101,22 @@ func (l *load) open(ctx context.Context, conn *pgx.Conn, tables []penstock.Table
 	if l.snapshot.upto, err = mark(ctx, conn); err != nil {
 		return err
 	}
+	for id, r := range resumes {
+		l.resumed[id] = r.join(l.snapshot).encode()
+	}
 	for _, p := range pieces {
 		if who, ok := busy[p.oid]; ok {
 			l.chunks = append(l.chunks, penstock.Chunk{Table: p.table, Bytes: p.bytes, Token: busyToken + who})
 			continue
 		}
-		l.cut(p, serverMajor(conn.PgConn()) >= tidScanMajor)
+		l.cut(p, serverMajor(conn.PgConn()) >= tidScanMajor, resumes[p.table.ID].done(p))
 	}
 	return nil
 }
 
-// cut adds the chunks of a piece.
-func (l *load) cut(p piece, ranges bool) {
-	l.chunks = append(l.chunks, p.chunks(ranges)...)
+// cut adds the chunks of a piece, but for what is done.
+func (l *load) cut(p piece, ranges bool, done []pageRange) {
+	l.chunks = append(l.chunks, p.chunks(l.capture.source.chunkPages, ranges, done)...)
 	if ranges {
 		l.steps.add(p.oid, p.pages, p.bytes)
 	}
@@ -127,85 +136,9 @@ func mark(ctx context.Context, conn *pgx.Conn) (lsn, error) {
 	return parseLSN(at)
 }
 
-// piece is a file to read: a table, or one partition of one.
-type piece struct {
-	table *penstock.Table
-	oid   uint32
-	name  string // quoted
-	pages int64
-	bytes int64 // with what is stored out of line
-	file  uint32
-}
-
 // busyToken begins the token of a chunk that cannot be read because of who the
 // rest of the token names.
 const busyToken = "busy "
-
-// pieces lists the files of the tables; a partitioned table has one for each
-// of its leaves.
-func (l *load) pieces(ctx context.Context, conn *pgx.Conn, tables []penstock.Table) ([]piece, error) {
-	byOID := map[uint32]*penstock.Table{}
-	oids := make([]uint32, len(tables))
-	for i := range tables {
-		oid, err := tableOID(tables[i].ID)
-		if err != nil {
-			return nil, err
-		}
-		oids[i] = oid
-		byOID[oid] = &tables[i]
-	}
-	out, err := readPieces(ctx, conn, oids, byOID, "pg_relation_size(c.oid) / 8192", "pg_table_size(c.oid)")
-	if sqlState(err) == lockNotAvailable {
-		// One that is locked must not keep the others from being loaded.
-		return readPieces(ctx, conn, oids, byOID, "greatest(c.relpages, 0)::int8", "greatest(c.relpages, 0)::int8 * 8192")
-	}
-	return out, err
-}
-
-func readPieces(ctx context.Context, conn *pgx.Conn, oids []uint32, byOID map[uint32]*penstock.Table, pages, bytes string) ([]piece, error) {
-	rows, err := conn.Query(ctx, `
-		SELECT r.oid, c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), `+pages+`, `+bytes+`, pg_relation_filenode(c.oid)
-		FROM pg_class r CROSS JOIN LATERAL (
-		  SELECT r.oid AS leaf WHERE r.relkind = 'r'
-		  UNION ALL
-		  SELECT t.relid FROM pg_partition_tree(r.oid) t WHERE t.isleaf AND r.relkind = 'p' AND t.relid <> r.oid) l
-		JOIN pg_class c ON c.oid = l.leaf AND c.relkind = 'r' JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE r.oid = ANY($1) ORDER BY 5 DESC`, oids)
-	if err != nil {
-		return nil, err
-	}
-	var out []piece
-	var root uint32
-	var p piece
-	_, err = pgx.ForEachRow(rows, []any{&root, &p.oid, &p.name, &p.pages, &p.bytes, &p.file}, func() error {
-		p.table = byOID[root]
-		out = append(out, p)
-		return nil
-	})
-	return out, err
-}
-
-// chunks cuts a piece into ranges of pages that take about as long to read
-// each, so fewer where rows have values that are stored out of line. The last
-// is open at its end, for what has been added since the size was taken.
-func (p piece) chunks(ranges bool) []penstock.Chunk {
-	step := int64(chunkPages)
-	if total := p.bytes / pageSize; total > p.pages {
-		step = max(step*p.pages/total, 1)
-	}
-	if !ranges || p.pages <= step {
-		return []penstock.Chunk{{Table: p.table, Bytes: p.bytes, Token: fmt.Sprintf("%d 0 -1 %s", p.oid, p.name)}}
-	}
-	var out []penstock.Chunk
-	for from := int64(0); from < p.pages; from += step {
-		to := from + step
-		if to >= p.pages {
-			to = -1
-		}
-		out = append(out, penstock.Chunk{Table: p.table, Bytes: int64(float64(min(step, p.pages-from)) / float64(p.pages) * float64(p.bytes)), Token: fmt.Sprintf("%d %d %d %s", p.oid, from, to, p.name)})
-	}
-	return out
-}
 
 // awaitWriters waits until every transaction that now holds a lock for writing
 // on one of the tables has ended. A change made before its table was published
@@ -258,6 +191,12 @@ func awaitWriters(ctx context.Context, conn *pgx.Conn, oids []uint32, patience t
 // Snapshot implements penstock.Load.
 func (l *load) Snapshot() penstock.Snapshot { return l.snapshot.encode() }
 
+// Resumes implements penstock.Load.
+func (l *load) Resumes(id penstock.TableID) (penstock.Snapshot, bool) {
+	join, ok := l.resumed[id]
+	return join, ok
+}
+
 // Chunks implements penstock.Load.
 func (l *load) Chunks() []penstock.Chunk { return l.chunks }
 
@@ -308,34 +247,27 @@ func (l *load) Read(ctx context.Context, c penstock.Chunk, rows *penstock.Rows, 
 	if who, ok := strings.CutPrefix(c.Token, busyToken); ok {
 		return penstock.Errorf(penstock.KindStale, "table %s waits to be loaded for a transaction that has been writing to it for more than %s (%s)", c.Table, writerPatience, who)
 	}
-	var oid uint32
-	var from, to int64
-	var name string
-	fields := strings.SplitN(c.Token, " ", 4)
-	if len(fields) != 4 {
-		return penstock.Errorf(penstock.KindInternal, "%q is not a chunk", c.Token)
+	token, err := parseChunk(c.Token)
+	if err != nil {
+		return err
 	}
-	if _, err := fmt.Sscan(strings.Join(fields[:3], " "), &oid, &from, &to); err != nil {
-		return penstock.Errorf(penstock.KindInternal, "%q is not a chunk: %w", c.Token, err)
-	}
-	name = fields[3]
 	conn, err := l.worker(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { l.release(conn, err) }()
-	return l.readSteps(ctx, oid, from, to, func(from, to int64) error {
-		return l.readPages(ctx, conn, c.Table, oid, name, from, to, newCopyDecoder(c.Table, l.types, rows, limit, flush))
+	return l.readSteps(ctx, token.oid, token.pages, func(pages pageRange) error {
+		return l.readPages(ctx, conn, c.Table, token, pages, newCopyDecoder(c.Table, l.types, rows, limit, flush))
 	})
 }
 
 // readPages reads a range of pages in a transaction of its own.
-func (l *load) readPages(ctx context.Context, conn *pgx.Conn, t *penstock.Table, oid uint32, name string, from, to int64, d *copyDecoder) error {
-	if err := l.begin(ctx, conn, oid, name, t); err != nil {
+func (l *load) readPages(ctx context.Context, conn *pgx.Conn, t *penstock.Table, token chunkToken, pages pageRange, d *copyDecoder) error {
+	if err := l.begin(ctx, conn, token, t); err != nil {
 		return err
 	}
 	l.capture.source.throttled(ctx, d)
-	_, err := conn.PgConn().CopyTo(ctx, d, l.copyStatement(t, name, from, to))
+	_, err := conn.PgConn().CopyTo(ctx, d, l.copyStatement(t, token.name, pages))
 	if err == nil {
 		err = d.finish()
 	}
@@ -354,8 +286,8 @@ func (l *load) readPages(ctx context.Context, conn *pgx.Conn, t *penstock.Table,
 // begin opens the chunk's transaction on the load's snapshot, takes the
 // weakest lock there is, and checks that the table is still stored where it
 // was: TRUNCATE and rewrites do not respect snapshots (promise 1).
-func (l *load) begin(ctx context.Context, conn *pgx.Conn, oid uint32, name string, table *penstock.Table) error {
-	err := conn.PgConn().Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '"+l.exported+"'; LOCK TABLE ONLY "+name+" IN ACCESS SHARE MODE").Close()
+func (l *load) begin(ctx context.Context, conn *pgx.Conn, token chunkToken, table *penstock.Table) error {
+	err := conn.PgConn().Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '"+l.exported+"'; LOCK TABLE ONLY "+token.name+" IN ACCESS SHARE MODE").Close()
 	if sqlState(err) == "42P01" || sqlState(err) == "3F000" {
 		return penstock.Errorf(penstock.KindStale, "table %s was dropped or renamed while it was loaded: %w", table, err)
 	}
@@ -366,31 +298,24 @@ func (l *load) begin(ctx context.Context, conn *pgx.Conn, oid uint32, name strin
 		return classify(err, "load table "+table.String()+" from "+l.capture.where())
 	}
 	var file *uint32
-	if err := conn.QueryRow(ctx, "SELECT pg_relation_filenode($1::oid)", oid).Scan(&file); err != nil {
+	if err := conn.QueryRow(ctx, "SELECT pg_relation_filenode($1::oid)", token.oid).Scan(&file); err != nil {
 		return classify(err, "load table "+table.String()+" from "+l.capture.where())
 	}
-	if file == nil || *file != l.files[oid] {
+	if file == nil || *file != token.file {
 		return penstock.Errorf(penstock.KindStale, "table %s was truncated or rewritten while it was loaded", table)
 	}
 	return nil
 }
 
-func (l *load) copyStatement(t *penstock.Table, name string, from, to int64) string {
+func (l *load) copyStatement(t *penstock.Table, name string, pages pageRange) string {
 	var b strings.Builder
-	b.WriteString("COPY (SELECT ")
-	for i, c := range t.Columns {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(loadExpression(quote(c.Name), typeNamed(l.types, c.SourceType)))
-	}
-	b.WriteString(" FROM ONLY " + name)
+	b.WriteString("COPY (SELECT " + selectList(t, l.types) + " FROM ONLY " + name)
 	var where []string
-	if from > 0 || to >= 0 {
-		where = append(where, fmt.Sprintf("ctid >= '(%d,0)'", from))
+	if pages.from > 0 || pages.to >= 0 {
+		where = append(where, fmt.Sprintf("ctid >= '(%d,0)'", pages.from))
 	}
-	if to >= 0 {
-		where = append(where, fmt.Sprintf("ctid < '(%d,0)'", to))
+	if pages.to >= 0 {
+		where = append(where, fmt.Sprintf("ctid < '(%d,0)'", pages.to))
 	}
 	if oid, err := tableOID(t.ID); err == nil && l.filters[oid] != "" {
 		where = append(where, "("+l.filters[oid]+")")
@@ -400,4 +325,13 @@ func (l *load) copyStatement(t *penstock.Table, name string, from, to int64) str
 	}
 	b.WriteString(") TO STDOUT (FORMAT binary)")
 	return b.String()
+}
+
+// selectList selects the columns of a table as newCopyDecoder expects them.
+func selectList(t *penstock.Table, types map[string]typeInfo) string {
+	columns := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		columns[i] = loadExpression(quote(c.Name), typeNamed(types, c.SourceType))
+	}
+	return strings.Join(columns, ", ")
 }

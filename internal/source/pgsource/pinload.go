@@ -128,17 +128,13 @@ func (p *pin) Load(ctx context.Context, tables []penstock.Table) (penstock.Load,
 	}); err != nil {
 		return nil, classify(err, "look up row filters of "+p.capture.where())
 	}
-	l := &load{capture: p.capture, filters: filters, exported: p.exported, files: map[uint32]uint32{}, types: p.capture.types.byName(),
+	l := &load{capture: p.capture, filters: filters, exported: p.exported, types: p.capture.types.byName(),
 		snapshot: snapshot{before: true, upto: p.position.lsn}}
 	l.steps = p.capture.source.newSteps()
-	if l.filters, err = p.capture.rowFilters(ctx, p.holder); err != nil {
-		return nil, err
-	}
 	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Compare(b.bytes, a.bytes) })
 	ranges := serverMajor(p.holder.PgConn()) >= tidScanMajor
 	for _, x := range pieces {
-		l.files[x.oid] = x.file
-		l.cut(x, ranges)
+		l.cut(x, ranges, nil)
 	}
 	return l, nil
 }

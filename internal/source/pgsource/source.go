@@ -37,6 +37,7 @@ type Source struct {
 	publication string // Config.Publication
 	loading     Loading
 	limiter     *limiter // nil: none
+	chunkPages  int64    // that a chunk of a load reads
 }
 
 var _ penstock.Source = (*Source)(nil)
@@ -65,7 +66,10 @@ func New(cfg Config) (*Source, error) {
 	if cfg.Loading.Longest <= 0 {
 		cfg.Loading.Longest = 10 * time.Second
 	}
-	s := &Source{name: cfg.Name, base: base, log: cfg.Logger.With("source", cfg.Name), publication: cfg.Publication, loading: cfg.Loading}
+	if cfg.Loading.Chunk == 0 {
+		cfg.Loading.Chunk = defaultChunk
+	}
+	s := &Source{name: cfg.Name, base: base, log: cfg.Logger.With("source", cfg.Name), publication: cfg.Publication, loading: cfg.Loading, chunkPages: max(cfg.Loading.Chunk/pageSize, 1)}
 	if n := cfg.Loading.RowsPerSecond; n > 0 {
 		s.limiter = &limiter{perSecond: float64(n)}
 	}

@@ -122,6 +122,9 @@ type Loading struct {
 	RowsPerSecond int64
 	// Connections is with how many each load reads, for cutting steps.
 	Connections int
+	// Chunk is how many bytes of a table are read again if the load breaks; 0
+	// is 64 MiB.
+	Chunk int64
 }
 
 // throttled has rows counted against the source's limit, if it has one.
@@ -132,17 +135,17 @@ func (s *Source) throttled(ctx context.Context, d *copyDecoder) {
 }
 
 // readSteps reads a chunk step by step.
-func (l *load) readSteps(ctx context.Context, oid uint32, from, to int64, read func(from, to int64) error) error {
+func (l *load) readSteps(ctx context.Context, oid uint32, pages pageRange, read func(pageRange) error) error {
 	for {
-		end := l.steps.next(oid, from, to)
+		step := pageRange{pages.from, l.steps.next(oid, pages.from, pages.to)}
 		began := time.Now()
-		if err := read(from, end); err != nil {
+		if err := read(step); err != nil {
 			return err
 		}
-		if end == to {
+		if step.to == pages.to {
 			return nil
 		}
-		l.steps.took(oid, end-from, time.Since(began))
-		from = end
+		l.steps.took(oid, step.to-step.from, time.Since(began))
+		pages.from = step.to
 	}
 }

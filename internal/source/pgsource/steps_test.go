@@ -101,7 +101,7 @@ func TestThrottledLoad(t *testing.T) {
 	defer s.Forget(context.Background(), c.spec.Integration)
 	tables, _, err := c.Tables(t.Context())
 	noError(t, err)
-	l, err := c.Load(t.Context(), tables)
+	l, err := c.Load(t.Context(), tables, nil)
 	noError(t, err)
 	defer l.Close()
 

@@ -3,7 +3,6 @@ package pgsource
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
@@ -54,7 +53,7 @@ func (s *stream) startBlock(b []byte) error {
 	xid, first := uint32(w.int32()), w.byte() != 0
 	t := s.spools.open[xid]
 	if w.bad || s.inTx || s.spools.spill == nil || first != (t == nil) {
-		return fmt.Errorf("%w: a block of transaction %d", errMessage, xid)
+		return errMessage
 	}
 	if first {
 		t = &spool{xid: xid}
@@ -74,7 +73,7 @@ func (s *stream) inBlock(b []byte) error {
 		return nil
 	case 'I', 'U', 'D', 'T', 'R', 'M':
 	default:
-		return fmt.Errorf("%w: %q in a block of transaction %d", errMessage, b[0], s.block.xid)
+		return errMessage
 	}
 	w := wire{b: b[1:]}
 	xid := uint32(w.int32())
@@ -90,17 +89,14 @@ func (s *stream) abortStreamed(b []byte) error {
 	w := wire{b: b}
 	xid, sub := uint32(w.int32()), uint32(w.int32())
 	t := s.spools.open[xid]
-	switch {
-	case w.bad || s.inTx:
-		return fmt.Errorf("%w: the rollback of transaction %d", errMessage, xid)
-	case t == nil:
-		// PostgreSQL 18 also tells of what it has found to be rolled back
-		// before it sent any of it.
-	case sub == xid:
-		s.spools.remove(t)
-	default:
-		t.aborted = append(t.aborted, sub)
+	if w.bad || t == nil || s.inTx {
+		return errMessage
 	}
+	if sub == xid {
+		s.spools.remove(t)
+		return nil
+	}
+	t.aborted = append(t.aborted, sub)
 	return nil
 }
 
@@ -111,7 +107,7 @@ func (s *stream) commitStreamed(b []byte) error {
 	m, err := parseCommit(w.b)
 	t := s.spools.open[xid]
 	if err != nil || w.bad || t == nil || s.inTx {
-		return fmt.Errorf("%w: the commit of transaction %d", errMessage, xid)
+		return errors.Join(errMessage, err)
 	}
 	if err := failpoint.Here(failpoint.SourceBeforeReplay); err != nil {
 		return err

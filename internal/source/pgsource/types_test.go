@@ -231,7 +231,7 @@ func testEveryType(t *testing.T, major int) {
 	if len(changes.Reshaped) > 0 {
 		t.Fatalf("tables %v are said to have another shape", changes.Reshaped)
 	}
-	load, err := c.Load(t.Context(), tables)
+	load, err := c.Load(t.Context(), tables, nil)
 	noError(t, err)
 	defer load.Close()
 

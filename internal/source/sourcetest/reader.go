@@ -22,6 +22,8 @@ type reader struct {
 
 // copied is a table's copy.
 type copied struct {
+	mend  bool // it is made of chunks of several snapshots
+	moved bool // it waits for more than the stream knew when it was opened
 	shape penstock.Table
 	rows  []Row
 	ops   []string // what the stream delivered, for tests of that
@@ -65,7 +67,7 @@ func (r *reader) look(names ...string) (out []penstock.Table) {
 func (r *reader) load(names ...string) penstock.Load {
 	r.Helper()
 	shapes := r.look(names...)
-	l, err := r.capture.Load(r.ctx, shapes)
+	l, err := r.capture.Load(r.ctx, shapes, nil)
 	r.ok(err)
 	r.Cleanup(func() { l.Close() })
 	for _, s := range shapes {
@@ -164,6 +166,9 @@ func (r *reader) take(c *penstock.Changes) {
 		r.apply(t, tc)
 	}
 	for _, id := range c.Passed {
+		if t := r.byID(id); t != nil && t.moved {
+			continue
+		}
 		if _, ok := r.joins[id]; !ok {
 			r.Fatalf("table %s has passed, and did not wait to", id)
 		}
@@ -191,6 +196,10 @@ func (r *reader) apply(t *copied, tc *penstock.TableChanges) {
 	if tc.Truncated {
 		t.rows = nil
 		t.ops = append(t.ops, "truncate")
+	}
+	if t.mend {
+		r.applyMending(t, tc)
+		return
 	}
 	full := t.shape.Identity == penstock.IdentityFull
 	named := -1 // by the OpOld before

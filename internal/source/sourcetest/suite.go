@@ -92,6 +92,9 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"LoadTruncated", testLoadTruncated},
 		{"LoadDropped", testLoadDropped},
 		{"LoadFlushFails", testLoadFlushFails},
+		{"Resume", testResume},
+		{"ResumeNot", testResumeNot},
+		{"Reread", testReread},
 
 		{"Follow", testFollow},
 		{"FollowAhead", testFollowAhead},

@@ -3,6 +3,7 @@ package duckdbtarget
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 
 	duck "github.com/duckdb/duckdb-go-bindings"
@@ -18,6 +19,7 @@ type effects struct {
 	bad    map[penstock.TableID]penstock.BadValues
 	drops  bool
 	states []penstock.TableStatus
+	joins  map[penstock.TableID]penstock.Snapshot
 	rows   bool
 }
 
@@ -43,7 +45,7 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 			return err
 		}
 		d.partial = true // there is a transaction to abandon
-		d.pending = effects{tx: d.change(), bad: make(map[penstock.TableID]penstock.BadValues)}
+		d.pending = effects{tx: d.change(), bad: make(map[penstock.TableID]penstock.BadValues), joins: make(map[penstock.TableID]penstock.Snapshot)}
 	}
 	tx := d.pending.tx
 	if err := d.fence(ctx, prev); err != nil {
@@ -74,6 +76,7 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 		d.pending.rows = true
 	}
 	d.pending.states = append(d.pending.states, b.States...)
+	maps.Copy(d.pending.joins, b.Joins)
 	if b.Partial {
 		if err := failpoint.Here(failpoint.TargetBeforePartial); err != nil {
 			return err
@@ -87,6 +90,13 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 		if e := tx.entry(id); bad.Total() > 0 && e != nil { // else dropped by a later part
 			e.Bad.Add(bad)
 		}
+	}
+	for id, join := range d.pending.joins {
+		e := tx.entry(id)
+		if e == nil || e.Hidden == nil || e.Join == "" {
+			return penstock.Errorf(penstock.KindInternal, "join table %s of database %q anew: it has no loaded version", id, d.db.name)
+		}
+		e.Join = join
 	}
 	for _, id := range b.Swap {
 		if err := tx.swap(id); err != nil {
@@ -139,6 +149,9 @@ func (tx *metaChange) drop(id penstock.TableID) {
 			tx.dropTable(v)
 		}
 	}
+	if e.Hidden != nil {
+		tx.forgetChunks(id)
+	}
 	tx.entries[id] = nil
 	tx.released = append(tx.released, id)
 }
@@ -158,7 +171,8 @@ func (tx *metaChange) swap(id penstock.TableID) error {
 	}
 	tx.tables = append(tx.tables, "ALTER TABLE "+tx.d.table(&hidden)+" RENAME TO "+ident(name))
 	hidden.Table = name
-	e.Readable, e.Hidden, e.Join = &hidden, nil, ""
+	e.noLoad()
+	e.Readable = &hidden
 	e.setState(penstock.TableSynced, "")
 	return nil
 }
@@ -210,7 +224,7 @@ func (d *Destination) applyTable(ctx context.Context, tx *metaChange, tb *pensto
 		}
 	}
 	if len(patches) > 0 {
-		if err := d.putPatches(ctx, v); err != nil {
+		if err := d.putPatches(ctx, v, tb.Mend); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"penstock"
+	"penstock/internal/target/targettest"
 )
 
 // benchShape has eight columns of the kinds that tables have most.
@@ -83,7 +84,7 @@ func BenchmarkAppend(b *testing.B) {
 			cpu := cpuSeconds()
 			b.ResetTimer()
 			for b.Loop() {
-				if err := d.Append(b.Context(), shape.ID, rows, nil); err != nil {
+				if err := targettest.Append(b.Context(), d, shape.ID, rows, nil); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -116,7 +117,7 @@ func BenchmarkApply(b *testing.B) {
 					for i := range 100_000 {
 						benchRow(rows, int64(from+i), r)
 					}
-					if err := d.Append(ctx, shape.ID, rows, nil); err != nil {
+					if err := targettest.Append(ctx, d, shape.ID, rows, nil); err != nil {
 						b.Fatal(err)
 					}
 				}

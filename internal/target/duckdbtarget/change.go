@@ -57,6 +57,18 @@ func (tx *metaChange) all() map[penstock.TableID]*entry {
 	return all
 }
 
+// dropHidden removes the hidden version of a table, and what is known of its load.
+func (tx *metaChange) dropHidden(id penstock.TableID, e *entry) {
+	tx.dropTable(e.Hidden)
+	tx.forgetChunks(id)
+	e.noLoad()
+}
+
+// forgetChunks removes the notes on a table's chunks.
+func (tx *metaChange) forgetChunks(id penstock.TableID) {
+	tx.tables = append(tx.tables, "DELETE FROM "+ident(tx.d.db.alias)+"."+metaSchema+".chunks WHERE id = "+literal(string(id)))
+}
+
 func (tx *metaChange) dropTable(v *version) {
 	tx.tables = append(tx.tables, "DROP TABLE "+tx.d.table(v))
 }
@@ -80,10 +92,9 @@ func (tx *metaChange) forget(reason string) {
 	for id := range tx.all() {
 		e := tx.entry(id)
 		if e.Hidden != nil {
-			tx.dropTable(e.Hidden)
+			tx.dropHidden(id, e)
 			tx.released = append(tx.released, id)
 		}
-		e.Hidden, e.Join = nil, ""
 		e.setState(penstock.TableResyncRequired, reason)
 	}
 }

@@ -19,31 +19,32 @@ type Destination struct {
 	inst *instance
 	db   *database
 
-	// writer is the connection of everything but Append. A partial batch
+	// writer is the connection of everything but chunks. A partial batch
 	// leaves a transaction open on it; what must be durable meanwhile goes
 	// through a connection of its own.
 	writer  *conn
 	partial bool
 	pending effects // of the partial batches in that transaction
 
-	mu      sync.Mutex // guards what follows, which Append shares
+	mu      sync.Mutex // guards what follows, which chunks share
 	closed  bool
 	applied penstock.Position
 	entries map[penstock.TableID]*entry // entries are replaced, never changed
 	loading map[penstock.TableID]*load
-	idle    []*conn // for Append
+	idle    []*conn // for chunks
 }
 
-// load counts what a load has appended; it is written down with Loaded.
+// load is what a load has brought by now.
 type load struct {
-	bad  penstock.BadValues
-	rows int64
+	bad    penstock.BadValues
+	rows   int64
+	bytes  int64    // at the source
+	chunks []string // tokens of those that are done; only ever appended to
 }
 
 // recover reads what the database remembers, takes it over if it belongs to
-// nobody, and undoes unfinished loads.
+// nobody, and undoes unfinished loads, but those that can be gone on with.
 func (d *Destination) recover(ctx context.Context, spec penstock.DatabaseSpec) error {
-	d.loading = make(map[penstock.TableID]*load)
 	if err := d.read(ctx); err != nil {
 		return err
 	}
@@ -53,11 +54,11 @@ func (d *Destination) recover(ctx context.Context, spec penstock.DatabaseSpec) e
 		tx.forget("the database was taken over by another integration")
 	}
 	for id, e := range d.entries {
-		if e.Hidden != nil && e.Join == "" {
+		if !adopt && e.Hidden != nil && e.Join == "" && !e.resumable(d.applied) {
 			e := tx.entry(id)
-			tx.dropTable(e.Hidden)
-			e.Hidden = nil
+			tx.dropHidden(id, e)
 			e.setState(penstock.TableResyncRequired, "its load was interrupted")
+			tx.released = append(tx.released, id)
 		}
 	}
 	err := d.commit(ctx, d.writer, tx, func() error {
@@ -75,8 +76,10 @@ func (d *Destination) recover(ctx context.Context, spec penstock.DatabaseSpec) e
 
 // read fills d from the database.
 func (d *Destination) read(ctx context.Context) (err error) {
-	d.applied, d.entries, err = readMeta(ctx, d.writer, d.db)
-	return err
+	if d.applied, d.entries, err = readMeta(ctx, d.writer, d.db); err != nil {
+		return err
+	}
+	return d.readChunks(ctx)
 }
 
 // readMeta reads what a database remembers.
@@ -136,8 +139,14 @@ func (d *Destination) State(ctx context.Context) (penstock.DestinationState, err
 	defer d.mu.Unlock()
 	st := assemble(d.applied, d.entries, sizes)
 	for i := range st.Tables {
-		if l := d.loading[st.Tables[i].Table.ID]; l != nil {
-			st.Tables[i].BadValues.Add(l.bad)
+		s := &st.Tables[i]
+		l := d.loading[s.Table.ID]
+		if l == nil {
+			continue
+		}
+		s.BadValues.Add(l.bad)
+		if e := d.entries[s.Table.ID]; e.resumable(d.applied) {
+			s.Partial = &penstock.PartialLoad{Snapshot: e.Kept, Chunks: slices.Clip(l.chunks), Rows: l.rows, Bytes: l.bytes}
 		}
 	}
 	return st, nil
@@ -162,7 +171,7 @@ func assemble(applied penstock.Position, entries map[penstock.TableID]*entry, si
 	st := penstock.DestinationState{Applied: applied}
 	for _, e := range entries {
 		s := penstock.TableStatus{Table: e.Known.Table, State: e.State, Reason: e.Reason, Changed: e.Changed,
-			Readable: e.Readable != nil, Rows: -1, Bytes: -1, Join: e.Join, BadValues: e.Bad.Clone()}
+			Readable: e.Readable != nil, Rows: -1, Bytes: -1, Join: e.Join, Mending: e.Join != "" && e.Mixed, BadValues: e.Bad.Clone()}
 		if v := e.current(); v != nil {
 			s.Table = v.Shape.Table
 		}
@@ -240,7 +249,7 @@ func (d *Destination) connection() (*conn, error) {
 	return d.inst.connect()
 }
 
-// maxIdle bounds the connections kept for the next Append.
+// maxIdle bounds the connections kept for the next chunk.
 const maxIdle = 4
 
 func (d *Destination) release(c *conn) {

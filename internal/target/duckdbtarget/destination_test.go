@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"penstock"
+	"penstock/internal/target/targettest"
 )
 
 // TestOutsideTheEngine gives values that the engine has no place for: they
@@ -82,7 +83,7 @@ func TestOutsideTheEngine(t *testing.T) {
 		}
 	}
 	ctx := t.Context()
-	for _, err := range []error{d.Ensure(ctx, shape), d.Append(ctx, "2", rows, penstock.BadValues{2: 1}), d.Loaded(ctx, "2", "s"),
+	for _, err := range []error{d.Ensure(ctx, shape), targettest.Append(ctx, d, "2", rows, penstock.BadValues{2: 1}), d.Loaded(ctx, "2", "s"),
 		d.Apply(ctx, "p", &penstock.Batch{Next: "q", Swap: []penstock.TableID{"2"}})} {
 		if err != nil {
 			t.Fatal(err)
@@ -177,7 +178,7 @@ func TestSwapUnderReaders(t *testing.T) {
 	pos := penstock.Position("p")
 	for n := range int64(30) {
 		next := pos + "+"
-		for _, err := range []error{d.Ensure(t.Context(), &shape), d.Append(t.Context(), "1", version(n), nil), d.Loaded(t.Context(), "1", "s"),
+		for _, err := range []error{d.Ensure(t.Context(), &shape), targettest.Append(t.Context(), d, "1", version(n), nil), d.Loaded(t.Context(), "1", "s"),
 			d.Apply(t.Context(), pos, &penstock.Batch{Next: next, Swap: []penstock.TableID{"1"}})} {
 			if err != nil {
 				t.Fatal(err)

@@ -23,7 +23,7 @@ func (d *Destination) Ensure(ctx context.Context, t *penstock.Table) error {
 		tx.entries[t.ID] = e
 	}
 	if e.Hidden != nil {
-		tx.dropTable(e.Hidden)
+		tx.dropHidden(t.ID, e)
 	}
 	e.Loads++
 	e.Known = storedShape{*t}
@@ -33,7 +33,7 @@ func (d *Destination) Ensure(ctx context.Context, t *penstock.Table) error {
 		Table:   fmt.Sprintf("%s%x_%d", hiddenPrefix, string(t.ID), e.Loads),
 		Columns: storedColumns(t),
 	}
-	e.Join, e.Bad = "", nil
+	e.Bad = nil
 	e.setState(penstock.TableResyncInitiated, "")
 	tx.tables = append(tx.tables, "CREATE SCHEMA IF NOT EXISTS "+ident(d.db.alias)+"."+ident(e.Hidden.Schema), d.createTable(e.Hidden))
 	if err := d.apart(ctx, tx); err != nil {
@@ -125,55 +125,6 @@ func storedColumns(t *penstock.Table) []string {
 	return names
 }
 
-// Append implements penstock.Destination.
-func (d *Destination) Append(ctx context.Context, id penstock.TableID, rows *penstock.Rows, bad penstock.BadValues) error {
-	d.mu.Lock()
-	e, l := d.entries[id], d.loading[id]
-	closed := d.closed
-	d.mu.Unlock()
-	switch {
-	case closed:
-		return penstock.Errorf(penstock.KindFenced, "append to table %s of database %q: it is closed", id, d.db.name)
-	case e == nil || e.Hidden == nil || l == nil:
-		return penstock.Errorf(penstock.KindNotFound, "append to table %s of database %q: it is not being loaded", id, d.db.name)
-	}
-	bad = bad.Clone()
-	if err := d.append(ctx, e.Hidden, rows, &bad); err != nil {
-		return d.fault(err, "append to %s of database %q", &e.Hidden.Shape.Table, d.db.name)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	l.bad.Add(bad)
-	l.rows += int64(rows.Len())
-	return nil
-}
-
-func (d *Destination) append(ctx context.Context, v *version, rows *penstock.Rows, bad *penstock.BadValues) error {
-	if len(rows.Vectors) != len(v.Columns) {
-		return penstock.Errorf(penstock.KindInternal, "rows of %d columns for a table of %d", len(rows.Vectors), len(v.Columns))
-	}
-	c, err := d.connection()
-	if err != nil {
-		return err
-	}
-	defer d.release(c)
-	if err := c.exec(ctx, "BEGIN"); err != nil {
-		return err
-	}
-	if err = d.put(ctx, c, v, versionColumns(v, rows, nil), rows.Len(), bad); err == nil {
-		err = failpoint.Here(failpoint.TargetBeforeAppend)
-	}
-	if err == nil {
-		err = c.exec(ctx, "COMMIT")
-	}
-	if err != nil {
-		c.rollback()
-		return err
-	}
-	_ = failpoint.Here(failpoint.TargetAfterAppend)
-	return nil
-}
-
 // versionColumns returns the sources of all columns of a version, of those
 // rows that are given, or of all.
 func versionColumns(v *version, rows *penstock.Rows, these []int32) []source {
@@ -218,8 +169,9 @@ func (d *Destination) Loaded(ctx context.Context, id penstock.TableID, s penstoc
 	if s == "" {
 		return penstock.Errorf(penstock.KindInvalid, "finish the load of table %s of database %q: no snapshot given", id, d.db.name)
 	}
-	e.Join = s
+	e.Join, e.Kept, e.At = s, "", ""
 	e.Bad.Add(l.bad)
+	tx.forgetChunks(id)
 	tx.released = append(tx.released, id)
 	return d.fault(d.apart(ctx, tx), "finish the load of table %s of database %q", id, d.db.name)
 }

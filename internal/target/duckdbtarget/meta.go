@@ -16,10 +16,10 @@ import (
 //	meta(key, value)     format, and the DatabaseSpec
 //	position(applied)    one row: the position
 //	tables(id, entry)    one row per table; entry is JSON, see entry
+//	chunks(id, load, token, bytes, rows, bad)
+//	                     one row per chunk that is done, of tables whose
+//	                     hidden version is being loaded
 const metaSchema = "_penstock"
-
-// metaFormat is the version of that layout. A file with a later one is refused.
-const metaFormat = 1
 
 // hiddenPrefix begins the names of tables that are being loaded.
 const hiddenPrefix = "_penstock_load_"
@@ -33,6 +33,7 @@ func initialize(ctx context.Context, c *conn, alias string, spec penstock.Databa
 		"CREATE TABLE "+schema+".meta (key VARCHAR, value VARCHAR)",
 		"CREATE TABLE "+schema+".position (applied VARCHAR)",
 		"CREATE TABLE "+schema+".tables (id VARCHAR, entry VARCHAR)",
+		createChunks(schema),
 		"INSERT INTO "+schema+".position VALUES ('')",
 		"CREATE SCHEMA IF NOT EXISTS "+ident(alias)+".public",
 	); err != nil {
@@ -51,6 +52,7 @@ func initialize(ctx context.Context, c *conn, alias string, spec penstock.Databa
 }
 
 // readSpec returns what a database says that it is; nil if it says nothing.
+// One of an older format is upgraded.
 func readSpec(ctx context.Context, c *conn, alias string) (*penstock.DatabaseSpec, error) {
 	tables, err := c.texts(ctx, "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? AND table_name = 'meta'", alias, metaSchema)
 	if err != nil || len(tables) == 0 {
@@ -64,10 +66,8 @@ func readSpec(ctx context.Context, c *conn, alias string) (*penstock.DatabaseSpe
 	for _, r := range rows {
 		values[r[0]] = r[1]
 	}
-	if values["format"] != fmt.Sprint(metaFormat) {
-		return nil, &penstock.Error{Kind: penstock.KindSetting, Op: "open database " + values["name"],
-			Message: fmt.Sprintf("its format is %q, and this version knows format %d", values["format"], metaFormat),
-			Mend:    "use the version of Penstock that wrote it, or a later one"}
+	if err := upgrade(ctx, c, alias, values["format"]); err != nil {
+		return nil, err
 	}
 	return &penstock.DatabaseSpec{Name: values["name"], Integration: penstock.IntegrationID(values["integration"]),
 		SourceARN: values["source_arn"], SourceDatabase: values["source_database"]}, nil
@@ -91,6 +91,21 @@ type entry struct {
 	Readable *version    `json:"readable,omitempty"`
 	Hidden   *version    `json:"hidden,omitempty"`
 	Loads    int         `json:"loads,omitempty"` // hidden versions ever made
+
+	// Of a load that is kept if it breaks, see Destination.Keep.
+	Kept  penstock.Snapshot `json:"kept,omitempty"`  // what its chunks show together
+	At    penstock.Position `json:"at,omitempty"`    // that was stored then
+	Mixed bool              `json:"mixed,omitempty"` // Hidden has chunks of several snapshots
+}
+
+// resumable reports whether the hidden version can be gone on with.
+func (e *entry) resumable(applied penstock.Position) bool {
+	return e.Hidden != nil && e.Join == "" && e.Kept != "" && e.At == applied && e.State == penstock.TableResyncInitiated
+}
+
+// noLoad takes away what is remembered of a hidden version.
+func (e *entry) noLoad() {
+	e.Hidden, e.Join, e.Kept, e.At, e.Mixed = nil, "", "", "", false
 }
 
 // version is a version of a table: a real table of the engine.

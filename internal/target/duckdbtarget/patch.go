@@ -3,6 +3,7 @@ package duckdbtarget
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"penstock"
@@ -36,8 +37,10 @@ func (d *Destination) fetchPatches(ctx context.Context, v *version, tb *penstock
 		return penstock.Errorf(penstock.KindInternal, "unchanged values in a table without a key")
 	}
 	put, base := make([]int32, len(patches)), make([]int32, len(patches))
+	number := penstock.NewVector(penstock.Type{Kind: penstock.TypeInt32})
 	for i, p := range patches {
 		put[i], base[i] = tb.Put[p], tb.Base[p]
+		number.AppendInt32(tb.Put[p])
 	}
 
 	// Staged are the new values, which of them are unchanged, and the key of
@@ -68,6 +71,15 @@ func (d *Destination) fetchPatches(ctx context.Context, v *version, tb *penstock
 		where = append(where, fmt.Sprintf("t.%s = s.%s", ident(v.Columns[c]), name))
 	}
 
+	// Where rows are mended, several may have the key, of which any will do,
+	// or none, of which the caller is told; each is numbered for that.
+	one := ""
+	if tb.Mend {
+		stage("n", number.Type(), source{vector: &number})
+		selected = append(selected, "s.n")
+		one = " QUALIFY row_number() OVER (PARTITION BY s.n) = 1"
+	}
+
 	const staged = "_penstock_stage"
 	if err := d.writer.exec(ctx, "CREATE OR REPLACE TEMP TABLE "+staged+" ("+strings.Join(declared, ", ")+")"); err != nil {
 		return err
@@ -77,26 +89,55 @@ func (d *Destination) fetchPatches(ctx context.Context, v *version, tb *penstock
 	}
 	if err := d.writer.execAll(ctx,
 		"CREATE OR REPLACE TEMP TABLE _penstock_patch AS SELECT "+strings.Join(selected, ", ")+
-			" FROM temp.main."+staged+" AS s JOIN "+d.table(v)+" AS t ON "+strings.Join(where, " AND "),
-		"DROP TABLE temp.main."+staged,
+			" FROM temp.main."+staged+" AS s JOIN "+d.table(v)+" AS t ON "+strings.Join(where, " AND ")+one,
 	); err != nil {
+		return err
+	}
+	missing := len(tb.Missing)
+	if tb.Mend {
+		if err := d.noteMissing(ctx, tb, staged); err != nil {
+			return err
+		}
+	}
+	missing = len(tb.Missing) - missing
+	if err := d.writer.exec(ctx, "DROP TABLE temp.main."+staged); err != nil {
 		return err
 	}
 	n, err := d.writer.texts(ctx, "SELECT count(*)::VARCHAR FROM "+patchTable)
 	if err != nil {
 		return err
 	}
-	if n[0][0] != fmt.Sprint(len(patches)) {
+	if n[0][0] != fmt.Sprint(len(patches)-missing) {
 		return penstock.Errorf(penstock.KindStale, "apply to %s of database %q: of the %d rows that updates build on %s are there",
 			tb.Table, d.db.name, len(patches), n[0][0])
 	}
 	return nil
 }
 
+// noteMissing fills in tb.Missing: what was staged and is not in patchTable.
+func (d *Destination) noteMissing(ctx context.Context, tb *penstock.TableBatch, staged string) error {
+	rows, err := d.writer.texts(ctx, "SELECT n::VARCHAR FROM temp.main."+staged+" AS s WHERE NOT EXISTS (FROM "+patchTable+" AS p WHERE p.n = s.n)")
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		n, err := strconv.ParseInt(r[0], 10, 32)
+		if err != nil {
+			return err
+		}
+		tb.Missing = append(tb.Missing, int32(n))
+	}
+	return nil
+}
+
 // putPatches adds the rows that fetchPatches left.
-func (d *Destination) putPatches(ctx context.Context, v *version) error {
+func (d *Destination) putPatches(ctx context.Context, v *version, numbered bool) error {
+	all := "*"
+	if numbered {
+		all = "* EXCLUDE (n)"
+	}
 	return d.writer.execAll(ctx,
-		"INSERT INTO "+d.table(v)+" SELECT * FROM "+patchTable,
+		"INSERT INTO "+d.table(v)+" SELECT "+all+" FROM "+patchTable,
 		"DROP TABLE "+patchTable)
 }
 

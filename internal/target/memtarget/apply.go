@@ -3,6 +3,7 @@ package memtarget
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"penstock"
@@ -25,17 +26,21 @@ func (d *Destination) Apply(ctx context.Context, prev penstock.Position, b *pens
 	if u := unrepresentable(b); u != nil {
 		return &penstock.Error{Kind: penstock.KindUnrepresentable, Op: fmt.Sprintf("apply to database %q", d.db.spec.Name), Err: u}
 	}
-	if b.Partial {
+	if b.Partial { // tried now, to know which rows are missing, and applied with the one that ends it
+		tx := &transaction{db: d.db}
+		err := tx.applyAll(append(pending, b))
+		tx.rollback()
+		if err != nil {
+			return err
+		}
 		d.partial = append(pending, copyBatch(b))
 		return nil
 	}
 
 	tx := &transaction{db: d.db}
-	for _, p := range append(pending, b) {
-		if err := tx.apply(p); err != nil {
-			tx.rollback()
-			return err
-		}
+	if err := tx.applyAll(append(pending, b)); err != nil {
+		tx.rollback()
+		return err
 	}
 	// From here on nothing fails.
 	for _, p := range append(pending, b) {
@@ -43,6 +48,9 @@ func (d *Destination) Apply(ctx context.Context, prev penstock.Position, b *pens
 			if t := d.db.tables[a.New.ID]; t != nil && t.readable != nil {
 				d.db.evict(a.New.ID, &t.readable.shape)
 			}
+		}
+		for id, join := range p.Joins {
+			d.db.tables[id].status.Join = join
 		}
 		for _, id := range p.Swap {
 			d.db.swap(id)
@@ -73,7 +81,7 @@ func unrepresentable(b *penstock.Batch) *penstock.Unrepresentable {
 func (db *database) swap(id penstock.TableID) {
 	t := db.tables[id]
 	db.evict(id, &t.hidden.shape)
-	t.readable, t.hidden, t.status.Join = t.hidden, nil, ""
+	t.readable, t.hidden, t.status.Join, t.status.Mending = t.hidden, nil, "", false
 	t.setState(penstock.TableSynced, "")
 }
 
@@ -99,6 +107,15 @@ func (tx *transaction) rollback() {
 	}
 }
 
+func (tx *transaction) applyAll(batches []*penstock.Batch) error {
+	for _, b := range batches {
+		if err := tx.apply(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (tx *transaction) apply(b *penstock.Batch) error {
 	for _, id := range b.Drop {
 		if t := tx.db.tables[id]; t != nil {
@@ -109,6 +126,11 @@ func (tx *transaction) apply(b *penstock.Batch) error {
 	for i := range b.Alter {
 		if err := tx.alter(&b.Alter[i]); err != nil {
 			return err
+		}
+	}
+	for id := range b.Joins {
+		if t := tx.db.tables[id]; t == nil || t.hidden == nil || t.status.Join == "" {
+			return penstock.Errorf(penstock.KindInternal, "join table %s anew: it has no loaded version", id)
 		}
 	}
 	for i := range b.Tables {
@@ -159,9 +181,10 @@ func (tx *transaction) applyTable(tb *penstock.TableBatch) error {
 		tx.undo = append(tx.undo, func() { v.rows, v.index = rows, index })
 	}
 
-	put := make([]row, len(tb.Put))
+	put := make([]row, 0, len(tb.Put))
+next:
 	for i, r := range tb.Put {
-		put[i] = rowOf(tb.Rows, int(r))
+		whole := rowOf(tb.Rows, int(r))
 		for c := range tb.Rows.Vectors {
 			if !tb.Rows.Vectors[c].IsUnchanged(int(r)) {
 				continue
@@ -170,17 +193,29 @@ func (tx *transaction) applyTable(tb *penstock.TableBatch) error {
 				return penstock.Errorf(penstock.KindInternal, "apply to %s: an unchanged value without a row that has it", tb.Table)
 			}
 			n, ok := v.find(rowOf(tb.Rows, int(tb.Base[i])))
+			if !ok && tb.Mend {
+				tb.Missing = append(tb.Missing, r)
+				continue next
+			}
 			if !ok {
 				return penstock.Errorf(penstock.KindStale, "apply to %s: the row that an update builds on is not there", tb.Table)
 			}
-			put[i][c] = v.rows[n][c]
+			whole[c] = v.rows[n][c]
 		}
+		put = append(put, whole)
 	}
 	for _, r := range tb.Remove {
-		if n, ok := v.find(rowOf(tb.Rows, int(r))); ok {
+		for {
+			n, ok := v.find(rowOf(tb.Rows, int(r)))
+			if !ok {
+				break
+			}
 			old := v.rows[n]
 			v.remove(n)
 			tx.undo = append(tx.undo, func() { v.restore(n, old) })
+			if !tb.Mend {
+				break
+			}
 		}
 	}
 	for _, r := range put {
@@ -193,13 +228,13 @@ func (tx *transaction) applyTable(tb *penstock.TableBatch) error {
 // copyBatch copies a batch with its rows, which the caller reuses.
 func copyBatch(b *penstock.Batch) *penstock.Batch {
 	c := *b
-	c.Swap, c.Drop, c.States, c.Alter = slices.Clone(b.Swap), slices.Clone(b.Drop), slices.Clone(b.States), slices.Clone(b.Alter)
+	c.Swap, c.Drop, c.Alter, c.States, c.Joins = slices.Clone(b.Swap), slices.Clone(b.Drop), slices.Clone(b.Alter), slices.Clone(b.States), maps.Clone(b.Joins)
 	c.Tables = slices.Clone(b.Tables)
 	for i := range c.Tables {
 		tb := &c.Tables[i]
 		shape := *tb.Table
 		tb.Table = &shape
-		tb.Remove, tb.Put, tb.Base = slices.Clone(tb.Remove), slices.Clone(tb.Put), slices.Clone(tb.Base)
+		tb.Remove, tb.Put, tb.Base, tb.Missing = slices.Clone(tb.Remove), slices.Clone(tb.Put), slices.Clone(tb.Base), nil
 		if tb.Rows == nil {
 			continue
 		}

@@ -25,6 +25,7 @@ type table struct {
 	known    penstock.Table       // the shape as last told
 	readable *version
 	hidden   *version
+	load     load // of hidden, until it is loaded
 }
 
 // current returns the version that rows go to, nil if there is none.
@@ -42,10 +43,11 @@ func (t *table) setState(s penstock.TableState, reason string) {
 	t.status.State, t.status.Reason = s, reason
 }
 
-// recover does what opening after a restart does: unfinished loads are undone.
+// recover does what opening after a restart does: unfinished loads are undone,
+// unless they are kept.
 func (db *database) recover() {
 	for _, t := range db.tables {
-		if t.hidden != nil && t.status.Join == "" {
+		if t.hidden != nil && t.status.Join == "" && t.partial(db.applied) == nil {
 			t.hidden = nil
 			t.setState(penstock.TableResyncRequired, "its load was interrupted")
 		}
@@ -55,7 +57,7 @@ func (db *database) recover() {
 func (db *database) forget(reason string) {
 	db.applied = ""
 	for _, t := range db.tables {
-		t.hidden, t.status.Join = nil, ""
+		t.hidden, t.status.Join, t.status.Mending = nil, "", false
 		t.setState(penstock.TableResyncRequired, reason)
 	}
 }
@@ -89,6 +91,7 @@ func (db *database) state() penstock.DestinationState {
 	for _, t := range db.tables {
 		s := t.status
 		s.Table, s.Rows, s.Bytes = t.known, -1, -1
+		s.Partial = t.partial(db.applied)
 		if v := t.current(); v != nil {
 			s.Table = v.shape
 		}
@@ -115,26 +118,9 @@ func (d *Destination) Ensure(ctx context.Context, shape *penstock.Table) error {
 		t = &table{}
 		d.db.tables[shape.ID] = t
 	}
-	t.known, t.hidden = *shape, newVersion(shape)
-	t.status.Join, t.status.BadValues = "", nil
+	t.known, t.hidden, t.load = *shape, newVersion(shape), load{}
+	t.status.Join, t.status.Mending, t.status.BadValues = "", false, nil
 	t.setState(penstock.TableResyncInitiated, "")
-	return nil
-}
-
-// Append implements penstock.Destination.
-func (d *Destination) Append(ctx context.Context, id penstock.TableID, rows *penstock.Rows, bad penstock.BadValues) error {
-	defer d.target.mu.Unlock()
-	if err := d.begin(ctx, "Append"); err != nil {
-		return err
-	}
-	t := d.db.tables[id]
-	if t == nil || t.hidden == nil {
-		return penstock.Errorf(penstock.KindNotFound, "append to table %s: it is not being loaded", id)
-	}
-	for i := range rows.Len() {
-		t.hidden.add(rowOf(rows, i))
-	}
-	t.status.BadValues.Add(bad)
 	return nil
 }
 
@@ -145,13 +131,13 @@ func (d *Destination) Loaded(ctx context.Context, id penstock.TableID, s penstoc
 		return err
 	}
 	t := d.db.tables[id]
-	if t == nil || t.hidden == nil {
+	if t == nil || t.hidden == nil || t.status.Join != "" {
 		return penstock.Errorf(penstock.KindNotFound, "finish the load of table %s: it is not being loaded", id)
 	}
 	if s == "" {
 		return penstock.Errorf(penstock.KindInvalid, "finish the load of table %s: no snapshot given", id)
 	}
-	t.status.Join = s
+	t.status.Join, t.status.Mending = s, t.load.mixed
 	return nil
 }
 

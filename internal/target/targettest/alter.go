@@ -144,7 +144,7 @@ func testAlterHidden(e *env) {
 	e.load(d, one, old)
 	pos := e.state(d).Applied
 	e.ok(d.Ensure(e.Context(), one))
-	e.ok(d.Append(e.Context(), one.ID, rowsOf(one, []any{2, "two", 20}), nil))
+	e.ok(Append(e.Context(), d, one.ID, rowsOf(one, []any{2, "two", 20}), nil))
 	e.ok(d.Loaded(e.Context(), one.ID, "snapshot"))
 	two := altered(one, "later", one.Columns[0], one.Columns[1])
 	two.Schema = "archive"

@@ -16,7 +16,7 @@ func testLoadJoinSwap(e *env) {
 	e.ok(d.Ensure(e.Context(), shape))
 	e.wantState(d, shape.ID, penstock.TableResyncInitiated, false)
 	e.wantUnreadable("shop", shape)
-	e.ok(d.Append(e.Context(), shape.ID, rowsOf(shape, []any{1, "one", 10}, []any{2, "two", 20}), nil))
+	e.ok(Append(e.Context(), d, shape.ID, rowsOf(shape, []any{1, "one", 10}, []any{2, "two", 20}), nil))
 	e.wantUnreadable("shop", shape)
 	if s := e.status(d, shape.ID); s.Join != "" {
 		e.Fatalf("Join is %q before Loaded", s.Join)
@@ -39,8 +39,8 @@ func testLoadJoinSwap(e *env) {
 	}
 	e.wantRows("shop", shape, rowsOf(shape, []any{2, "two", 20}, []any{3, "three", 30}))
 	e.applied(d, "p2")
-	e.wantKind(d.Append(e.Context(), shape.ID, rowsOf(shape, []any{9, "", 0}), nil), penstock.KindNotFound)
-	e.wantKind(d.Append(e.Context(), "no such", rowsOf(shape, []any{9, "", 0}), nil), penstock.KindNotFound)
+	e.wantKind(Append(e.Context(), d, shape.ID, rowsOf(shape, []any{9, "", 0}), nil), penstock.KindNotFound)
+	e.wantKind(Append(e.Context(), d, "no such", rowsOf(shape, []any{9, "", 0}), nil), penstock.KindNotFound)
 	e.wantKind(d.Loaded(e.Context(), "no such", "s"), penstock.KindNotFound)
 }
 
@@ -56,11 +56,11 @@ func testReloadKeepsReadable(e *env) {
 	e.ok(d.Ensure(e.Context(), next))
 	e.wantState(d, shape.ID, penstock.TableResyncInitiated, true)
 	e.wantRows("shop", shape, old)
-	e.ok(d.Append(e.Context(), shape.ID, rowsOf(next, []any{5, "fifty"}), nil))
+	e.ok(Append(e.Context(), d, shape.ID, rowsOf(next, []any{5, "fifty"}), nil))
 
 	// Ensure once more puts an empty version in its place.
 	e.ok(d.Ensure(e.Context(), next))
-	e.ok(d.Append(e.Context(), shape.ID, rowsOf(next, []any{6, "sixty"}), nil))
+	e.ok(Append(e.Context(), d, shape.ID, rowsOf(next, []any{6, "sixty"}), nil))
 	e.ok(d.Loaded(e.Context(), shape.ID, "s"))
 	if s := e.status(d, shape.ID); !s.Table.Equal(next) {
 		e.Fatalf("the shape is %+v, want the one that rows go to: %+v", s.Table, *next)
@@ -85,8 +85,8 @@ func testUnfinishedLoad(e *env) {
 	for _, shape := range []*penstock.Table{a, b} {
 		e.ok(d.Ensure(e.Context(), shape))
 	}
-	e.ok(d.Append(e.Context(), a.ID, rowsOf(a, []any{2, "two", 20}), nil))
-	e.ok(d.Append(e.Context(), b.ID, rowsOf(b, []any{1}), nil))
+	e.ok(Append(e.Context(), d, a.ID, rowsOf(a, []any{2, "two", 20}), nil))
+	e.ok(Append(e.Context(), d, b.ID, rowsOf(b, []any{1}), nil))
 	e.ok(d.Close())
 
 	d = e.open()
@@ -94,7 +94,7 @@ func testUnfinishedLoad(e *env) {
 	e.wantState(d, b.ID, penstock.TableResyncRequired, false)
 	e.wantRows("shop", a, old)
 	e.wantUnreadable("shop", b)
-	e.wantKind(d.Append(e.Context(), a.ID, old, nil), penstock.KindNotFound)
+	e.wantKind(Append(e.Context(), d, a.ID, old, nil), penstock.KindNotFound)
 	e.load(d, b, rowsOf(b, []any{2}))
 	e.wantRows("shop", b, rowsOf(b, []any{2}))
 }
@@ -103,7 +103,7 @@ func testLoadedSurvivesRestart(e *env) {
 	d := e.open()
 	shape := orders()
 	e.ok(d.Ensure(e.Context(), shape))
-	e.ok(d.Append(e.Context(), shape.ID, rowsOf(shape, []any{1, "one", 10}), nil))
+	e.ok(Append(e.Context(), d, shape.ID, rowsOf(shape, []any{1, "one", 10}), nil))
 	e.ok(d.Loaded(e.Context(), shape.ID, "s"))
 	e.s.Restart(e.T)
 	d = e.open()
@@ -134,7 +134,7 @@ func testAppendConcurrently(e *env) {
 			}
 			wg.Go(func() {
 				for i := range 4 {
-					if err := d.Append(e.Context(), shape.ID, rowsOf(shape, []any{g*10 + i, "n", nil}), penstock.BadValues{1: 1}); err != nil {
+					if err := Append(e.Context(), d, shape.ID, rowsOf(shape, []any{g*10 + i, "n", nil}), penstock.BadValues{1: 1}); err != nil {
 						errs <- fmt.Errorf("append: %w", err)
 					}
 				}
@@ -213,7 +213,7 @@ func testForget(e *env) {
 		e.Fatalf("Join is %q, of a history that is lost", s.Join)
 	}
 	e.wantRows("shop", a, rowsOf(a, []any{1, "one", 10}))
-	e.wantKind(d.Append(e.Context(), b.ID, rowsOf(b, []any{1}), nil), penstock.KindNotFound)
+	e.wantKind(Append(e.Context(), d, b.ID, rowsOf(b, []any{1}), nil), penstock.KindNotFound)
 }
 
 func testStates(e *env) {
@@ -244,7 +244,7 @@ func testBadValues(e *env) {
 	d := e.open()
 	shape := orders()
 	e.ok(d.Ensure(e.Context(), shape))
-	e.ok(d.Append(e.Context(), shape.ID, rowsOf(shape, []any{1, nil, nil}), penstock.BadValues{2: 1, 3: 1}))
+	e.ok(Append(e.Context(), d, shape.ID, rowsOf(shape, []any{1, nil, nil}), penstock.BadValues{2: 1, 3: 1}))
 	e.ok(d.Loaded(e.Context(), shape.ID, "s"))
 	c := changesOf(shape).insert(2, nil, nil).batch()
 	c.BadValues = penstock.BadValues{3: 3}

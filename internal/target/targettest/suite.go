@@ -54,6 +54,12 @@ func Run(t *testing.T, empty func(t *testing.T) Subject) {
 		{"UnfinishedLoad", testUnfinishedLoad},
 		{"LoadedSurvivesRestart", testLoadedSurvivesRestart},
 		{"AppendConcurrently", testAppendConcurrently},
+		{"ChunkUndone", testChunkUndone},
+		{"LoadGoesOn", testLoadGoesOn},
+		{"LoadIsVoid", testLoadIsVoid},
+		{"Mend", testMend},
+		{"MendPartial", testMendPartial},
+		{"JoinAnew", testJoinAnew},
 		{"SwapTakesName", testSwapTakesName},
 		{"Drop", testDrop},
 		{"States", testStates},
@@ -171,7 +177,7 @@ func (e *env) load(d penstock.Destination, shape *penstock.Table, rows *penstock
 	e.Helper()
 	e.ok(d.Ensure(e.Context(), shape))
 	if rows != nil && rows.Len() > 0 {
-		e.ok(d.Append(e.Context(), shape.ID, rows, nil))
+		e.ok(Append(e.Context(), d, shape.ID, rows, nil))
 	}
 	e.ok(d.Loaded(e.Context(), shape.ID, "snap"))
 	pos := e.state(d).Applied
