@@ -40,7 +40,7 @@ func TestEncodings(t *testing.T) {
 			for changes.Transactions == 0 {
 				noError(t, stream.Next(ctx, &changes, 1<<20))
 			}
-			load, err := c.Load(ctx, tables)
+			load, err := c.Load(ctx, tables, nil)
 			noError(t, err)
 			defer load.Close()
 			loaded, _ := loadTable(t, load, &tables[0])
