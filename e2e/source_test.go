@@ -90,7 +90,8 @@ func TestRights(t *testing.T) {
 				if len(granted) == 0 {
 					// check says all of it at once, and that before anything is granted.
 					out, code := p.run(t, "check", "--filter", "include: shop.*.*")
-					if code != 1 || !containsAll(out, statement, `ALTER ROLE "penstock" REPLICATION`, `GRANT CREATE ON DATABASE "shop" TO "penstock"`, `GRANT "app" TO "penstock"`, `store.Order`, "of_superuser") {
+					if code != 1 || !containsAll(out, statement, `ALTER ROLE "penstock" REPLICATION`, `GRANT CREATE ON DATABASE "shop" TO "penstock"`, `GRANT "app" TO "penstock"`, `store.Order`, "of_superuser",
+						"to paste", "    \\connect \"shop\"\n", "    GRANT \"app\" TO \"penstock\";\n", `CREATE PUBLICATION "penstock" FOR TABLE ONLY "public"."of_superuser", ONLY "store"."Order" WITH`, "max_slot_wal_keep_size", "pg_read_all_stats") {
 						t.Errorf("check ends with %d:\n%s", code, out)
 					}
 				}

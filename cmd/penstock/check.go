@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -126,6 +127,7 @@ func (r *checkReport) print(w io.Writer) {
 			fmt.Fprintf(w, "! it cannot be checked: %s\n", s.Error)
 		}
 		printFindings(w, s.Findings)
+		printStatements(w, s.Findings)
 	}
 	for _, i := range r.Integrations {
 		fmt.Fprintf(w, "integration %s: %s\n", i.Name, i.Status)
@@ -153,6 +155,52 @@ func (r *checkReport) print(w io.Writer) {
 	} else {
 		fmt.Fprintln(w, "not ready: see the lines marked with !")
 	}
+}
+
+// printStatements prints the SQL that mends what stands in the way, to paste.
+func printStatements(w io.Writer, findings []penstock.Finding) {
+	var databases []string
+	statements := map[string][]string{} // by database; "" is any
+	for _, f := range findings {
+		if !blocks(f) || !isSQL(f.Mend) {
+			continue
+		}
+		db := f.Database
+		if f.Code == penstock.ProblemDatabaseMissing {
+			db = ""
+		}
+		if !slices.Contains(databases, db) {
+			databases = append(databases, db)
+		}
+		for statement := range strings.SplitSeq(f.Mend, "; ") {
+			if rest, ok := strings.CutPrefix(statement, "then "); ok {
+				statement = "-- then " + rest
+			} else {
+				statement += ";"
+			}
+			if !slices.Contains(statements[db], statement) || strings.HasPrefix(statement, "-- ") {
+				statements[db] = append(statements[db], statement)
+			}
+		}
+	}
+	if len(databases) == 0 {
+		return
+	}
+	slices.Sort(databases)
+	fmt.Fprintln(w, "  to paste into psql, as somebody who may:")
+	for _, db := range databases {
+		if db != "" {
+			fmt.Fprintf(w, "    \\connect \"%s\"\n", strings.ReplaceAll(db, `"`, `""`))
+		}
+		for _, statement := range statements[db] {
+			fmt.Fprintln(w, "    "+statement)
+		}
+	}
+}
+
+// isSQL reports whether what mends something is statements and nothing else.
+func isSQL(mend string) bool {
+	return slices.ContainsFunc([]string{"ALTER ", "GRANT ", "CREATE "}, func(verb string) bool { return strings.HasPrefix(mend, verb) }) && !strings.Contains(mend, ", or ")
 }
 
 func printFindings(w io.Writer, findings []penstock.Finding) {

@@ -101,6 +101,9 @@ func TestPreparedPublication(t *testing.T) {
 		before := state()
 		b.settle(t, "public.a", "public.part", "public.bare")
 		b.problem(t, "public.bare", "refuses every UPDATE", "REPLICA IDENTITY FULL")
+		if found := b.mustMend(t); len(found) > 0 {
+			t.Errorf("the check finds %q", found)
+		}
 		b.db.Exec(t, `UPDATE a SET body = 'y' WHERE id < 50`, `DELETE FROM part WHERE id % 2 = 0`, `UPDATE part SET id = id + 100 WHERE id < 10`, `INSERT INTO bare VALUES (1)`)
 		b.settle(t, "public.a", "public.part", "public.bare")
 		if got := b.names(); !slices.Equal(got, []string{"a", "bare", "part"}) {
@@ -126,6 +129,9 @@ func TestPreparedPublication(t *testing.T) {
 		if err := b.ended(t); penstock.KindOf(err) != penstock.KindSetting || !strings.Contains(penstock.MendOf(err), "CREATE PUBLICATION "+ourPublication) {
 			t.Errorf("without the publication Run ended with %v", err)
 		}
+		if found := b.mustMend(t); len(found) != 1 || !strings.HasPrefix(found[0], `CREATE PUBLICATION `+ourPublication+` FOR TABLE ONLY "public"."a", ONLY "public"."outside", "public"."part" WITH`) {
+			t.Errorf("the check finds %q", found)
+		}
 		b.db.Exec(t, `CREATE PUBLICATION `+ourPublication+` FOR TABLE a, part WITH (publish_via_partition_root = true)`)
 		b.start(t)
 		await(t, "what was missed", func() bool { return len(b.rows("public.a")) == 102 })
@@ -134,6 +140,21 @@ func TestPreparedPublication(t *testing.T) {
 			t.Errorf("carried are %q", b.names())
 		}
 	})
+}
+
+// mustMend returns the statements that a check finds to be necessary.
+func (b *bench) mustMend(t *testing.T) (statements []string) {
+	t.Helper()
+	findings, err := b.source.Check(t.Context(), b.spec.Filter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range findings {
+		if f.Severity == penstock.SeverityAttention {
+			statements = append(statements, f.Mend)
+		}
+	}
+	return statements
 }
 
 // ended waits until the pipeline has ended by itself.

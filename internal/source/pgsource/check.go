@@ -15,6 +15,9 @@ import (
 // databases that the role may connect to, and all their tables.
 func (s *Source) Check(ctx context.Context, f penstock.Filter) ([]penstock.Finding, error) {
 	conn, err := s.connect(ctx, "")
+	if state := sqlState(err); state == "28P01" || state == "28000" {
+		return []penstock.Finding{s.noSuchLogin(err)}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -29,6 +32,11 @@ func (s *Source) Check(ctx context.Context, f penstock.Filter) ([]penstock.Findi
 	if err != nil {
 		return nil, classify(err, "check "+s.at(""))
 	}
+	advice, err := s.advise(ctx, conn)
+	if err != nil {
+		return nil, classify(err, "check "+s.at(""))
+	}
+	findings = append(findings, advice...)
 	for _, db := range databases {
 		found, err := s.checkDatabase(ctx, db, f)
 		if err != nil {
@@ -119,7 +127,7 @@ func (s *Source) checkDatabase(ctx context.Context, database string, f penstock.
 	if err := conn.QueryRow(ctx, `SELECT has_database_privilege(current_database(), 'CREATE'), current_setting('server_encoding')`).Scan(&create, &encoding); err != nil {
 		return nil, classify(err, "check "+s.at(database))
 	}
-	if !create {
+	if !create && s.publication == "" {
 		out = append(out, penstock.Finding{Code: penstock.ProblemSourceRights, Severity: penstock.SeverityAttention, Database: database,
 			Message: fmt.Sprintf("role %s may not create publications in database %s", s.base.User, database),
 			Mend:    fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s", quote(database), quote(s.base.User))})
@@ -128,11 +136,15 @@ func (s *Source) checkDatabase(ctx context.Context, database string, f penstock.
 		out = append(out, penstock.Finding{Code: penstock.ProblemSourceSetting, Severity: penstock.SeverityWarning, Database: database,
 			Message: fmt.Sprintf("database %s has the encoding SQL_ASCII, so text in it may be in any encoding; what is not UTF-8 cannot be carried", database)})
 	}
+	if s.publication != "" {
+		found, err := s.checkPrepared(ctx, conn, database, f)
+		return append(out, found...), err
+	}
 	rels, err := relations(ctx, conn, newTypeCache(), func(schema, name string) bool { return f.Match(database, schema, name) })
 	if err != nil {
 		return nil, classify(err, "read the catalog of "+s.at(database))
 	}
-	carried := 0
+	carried, published := 0, create
 	for i := range rels {
 		r := &rels[i]
 		out = append(out, tableFindings(r, database)...)
@@ -140,6 +152,7 @@ func (s *Source) checkDatabase(ctx context.Context, database string, f penstock.
 			continue
 		}
 		carried++
+		published = published && r.owned
 		if !r.owned {
 			mend := ownerStatement(r, s.base.User)
 			out = append(out, penstock.Finding{Code: penstock.ProblemSourceRights, Severity: penstock.SeverityAttention, Database: database, Table: r.table.String(), Mend: mend,
@@ -148,6 +161,10 @@ func (s *Source) checkDatabase(ctx context.Context, database string, f penstock.
 		if !r.readable {
 			out = append(out, unreadable(r, database, s.base.User))
 		}
+	}
+	if !published {
+		out = append(out, news(advicePaste, database, publicationStatement("penstock", rels),
+			"instead of giving role %s rights to publish, the owner of the tables may make a publication, which publication: penstock in the configuration has read", s.base.User))
 	}
 	out = append(out, penstock.Finding{Code: "TABLES", Severity: penstock.SeverityInfo, Database: database,
 		Message: fmt.Sprintf("the filter selects %d tables in database %s", carried, database)})

@@ -2,7 +2,7 @@ package duckdbtarget
 
 import (
 	"context"
-	"maps"
+	"iter"
 
 	"penstock"
 	"penstock/internal/failpoint"
@@ -44,17 +44,24 @@ func (tx *metaChange) entry(id penstock.TableID) *entry {
 	return e
 }
 
-// all returns the entries as this change sees them.
-func (tx *metaChange) all() map[penstock.TableID]*entry {
-	all := maps.Clone(tx.d.entries)
-	for id, e := range tx.entries {
-		if e == nil {
-			delete(all, id)
-		} else {
-			all[id] = e
+// all goes through the entries as this change sees them. Entries may be changed
+// on the way.
+func (tx *metaChange) all() iter.Seq2[penstock.TableID, *entry] {
+	return func(yield func(penstock.TableID, *entry) bool) {
+		for id, e := range tx.d.entries {
+			if changed, ok := tx.entries[id]; ok {
+				e = changed
+			}
+			if e != nil && !yield(id, e) {
+				return
+			}
+		}
+		for id, e := range tx.entries {
+			if e != nil && tx.d.entries[id] == nil && !yield(id, e) {
+				return
+			}
 		}
 	}
-	return all
 }
 
 // dropHidden removes the hidden version of a table, and what is known of its load.

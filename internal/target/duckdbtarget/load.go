@@ -99,7 +99,9 @@ func (tx *metaChange) storedTable(id penstock.TableID, hidden *version) string {
 func (tx *metaChange) freeTable(id penstock.TableID, schema, name string) string {
 	taken := make(map[string]bool)
 	for other, e := range tx.all() {
-		if v := e.Readable; v != nil && v.Schema == schema && other != id {
+		// A name that begins in another way cannot stand in the way, and there
+		// may be ten thousand.
+		if v := e.Readable; v != nil && v.Schema == schema && other != id && strings.HasPrefix(fold(v.Table), fold(name)) {
 			taken[fold(v.Table)] = true
 		}
 	}
