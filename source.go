@@ -72,6 +72,13 @@ type Capture interface {
 	// From its return on, changes to the returned tables are in the stream.
 	Tables(ctx context.Context) ([]Table, []Finding, error)
 
+	// Latest returns a position that covers all that Tables has seen by now. It
+	// serves to be compared with, not to open a stream from.
+	Latest(ctx context.Context) (Position, error)
+	// Covers reports whether a stream that is at a position has delivered all
+	// that another position covers. It may be called from any goroutine.
+	Covers(at, other Position) bool
+
 	// Load opens one consistent view of tables that Tables returned. The
 	// join of its rows with the stream is exact: see Load.Snapshot. begun is
 	// what earlier loads of some of them have left, for the same position of

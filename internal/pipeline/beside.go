@@ -86,6 +86,12 @@ func (p *Pipeline) follow(ctx context.Context, view penstock.FollowedLoad, l *lo
 		for _, id := range c.Reshaped {
 			l.fail(id, penstock.Errorf(penstock.KindStale, "table %s changed its shape while it was loaded", id))
 		}
+		for _, a := range c.Altered {
+			l.fail(a.New.ID, penstock.Errorf(penstock.KindStale, "table %s changed its shape while it was loaded", a.New))
+		}
+		for _, id := range c.Dropped {
+			l.fail(id, penstock.Errorf(penstock.KindStale, "table %s was dropped while it was loaded", id))
+		}
 		b := &penstock.Batch{Partial: c.Open}
 		for _, tc := range c.Tables {
 			if !l.hasFailed(tc.Table.ID) {

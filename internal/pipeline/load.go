@@ -112,7 +112,7 @@ func (p *Pipeline) lookMeanwhile(ctx context.Context) (_ context.Context, stop f
 			case <-time.After(wait):
 			}
 			began := time.Now()
-			_, err := p.watch(ctx)
+			_, _, err := p.watch(ctx)
 			if limitOf(err) != nil {
 				cancel(err)
 				return

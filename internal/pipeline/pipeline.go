@@ -58,7 +58,9 @@ type Pipeline struct {
 	open    openStream
 	pinning chan struct{} // holds one while Pin works
 	retry   retries
-	beside  *beside      // a load beside the stream; nil if there is none
+	beside  *beside // a load beside the stream; nil if there is none
+	told    told
+	passed  *sight       // what was seen at the source, passed since, and is to be carried out
 	shrink  atomic.Int32 // how often the limit has been halved
 
 	pause        time.Duration          // before the next load, after the limit was reached in one
@@ -168,7 +170,22 @@ func (p *Pipeline) turn(ctx context.Context) error {
 	if err := p.writer.do(ctx, func(penstock.Destination) error { p.writer.rejoin = false; return nil }); err != nil {
 		return err
 	}
-	t, err := p.look(ctx)
+	if s := p.passed; s != nil {
+		p.passed = nil
+		t, err := p.compare(ctx, s)
+		if err == nil && p.loading() && t.concerns(p.beside.tables) {
+			p.stopBeside()
+		}
+		if err == nil {
+			err = p.carryOut(ctx, t)
+		}
+		return err
+	}
+	s, err := p.see(ctx)
+	if err != nil {
+		return err
+	}
+	t, err := p.compare(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"penstock"
 	"penstock/internal/pipeline"
+	"penstock/internal/source/pgsource"
 )
 
 // TestPartitionsWithoutIdentity: it is the partition, not the partitioned
@@ -44,7 +45,8 @@ func TestPartitionsWithoutIdentity(t *testing.T) {
 // TestIdentityLostDuringLoad: while a first load goes on, an update of a table
 // that loses its primary key must soon work again (promise 4).
 func TestIdentityLostDuringLoad(t *testing.T) {
-	b := setup(t, `CREATE TABLE one (id int PRIMARY KEY)`, `CREATE TABLE two (id int PRIMARY KEY)`)
+	t.Parallel()
+	b := setupWith(t, 0, pgsource.DDLTriggerOff, `CREATE TABLE one (id int PRIMARY KEY)`, `CREATE TABLE two (id int PRIMARY KEY)`)
 	b.settle(t, "public.one", "public.two")
 	b.halt(t)
 	b.db.Exec(t, `INSERT INTO one VALUES (1)`, `ALTER TABLE one ADD COLUMN v int`, `ALTER TABLE two ADD COLUMN v int`)
@@ -150,7 +152,8 @@ func TestPublicationsMeddledWith(t *testing.T) {
 // TestTransactionAroundDDL: what can be read of a table is never half of a
 // transaction, also not while it is loaded again (promises 1 and 6).
 func TestTransactionAroundDDL(t *testing.T) {
-	b := setup(t, `CREATE TABLE account (id int PRIMARY KEY, balance int)`, `INSERT INTO account VALUES (1, 100), (2, 100)`)
+	t.Parallel()
+	b := setupWith(t, 0, pgsource.DDLTriggerOff, `CREATE TABLE account (id int PRIMARY KEY, balance int)`, `INSERT INTO account VALUES (1, 100), (2, 100)`)
 	b.settle(t, "public.account")
 	b.halt(t)
 	slow := &slowTarget{Target: b.target, loading: make(chan struct{}, 1), release: make(chan struct{})}

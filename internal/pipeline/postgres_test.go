@@ -39,10 +39,16 @@ func setup(t *testing.T, schema ...string) *bench {
 // setupOn is setup on a server of a major version.
 func setupOn(t *testing.T, major int, schema ...string) *bench {
 	t.Helper()
+	return setupWith(t, major, pgsource.DDLTriggerAuto, schema...)
+}
+
+// setupWith is setupOn with a choice of how changes of tables are learnt of.
+func setupWith(t *testing.T, major int, trigger pgsource.DDLTrigger, schema ...string) *bench {
+	t.Helper()
 	b := &bench{db: dbtest.SharedOf(t, major), target: memtarget.New()}
 	b.db.Exec(t, schema...)
 	var err error
-	b.source, err = pgsource.New(pgsource.Config{Name: "shop", URL: b.db.URL(), Logger: logger(t)})
+	b.source, err = pgsource.New(pgsource.Config{Name: "shop", URL: b.db.URL(), Logger: logger(t), DDLTrigger: trigger})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +290,8 @@ func TestTablesComeAndGo(t *testing.T) {
 // TestJoinUnderLoad adds a table while transactions that write to it are open,
 // with and without a key: every row must come exactly once.
 func TestJoinUnderLoad(t *testing.T) {
-	b := setup(t, `CREATE TABLE one (id int PRIMARY KEY)`)
+	t.Parallel()
+	b := setupWith(t, 0, pgsource.DDLTriggerOff, `CREATE TABLE one (id int PRIMARY KEY)`)
 	b.settle(t, "public.one")
 	ctx := t.Context()
 	stop := make(chan struct{})
@@ -413,7 +420,8 @@ func TestOpenWriter(t *testing.T) {
 // written to: the others must go on, the old version must stay readable, and
 // every row must come exactly once.
 func TestLoadBesideStream(t *testing.T) {
-	b := setup(t,
+	t.Parallel()
+	b := setupWith(t, 0, pgsource.DDLTriggerOff,
 		`CREATE TABLE big (id int PRIMARY KEY, v int, pad text)`, `CREATE TABLE bag (v int)`, `ALTER TABLE bag REPLICA IDENTITY FULL`, `CREATE TABLE tick (id bigserial PRIMARY KEY)`,
 		`INSERT INTO big SELECT i, 0, repeat('p', 100) FROM generate_series(1, 20000) i`, `INSERT INTO bag SELECT i % 10 FROM generate_series(1, 1000) i`)
 	b.settle(t, "public.big", "public.bag", "public.tick")

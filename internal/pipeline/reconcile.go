@@ -11,10 +11,16 @@ import (
 // turn is what has to be done before the stream goes on, and what it carries.
 type turn struct {
 	load   []penstock.Table       // to be loaded into hidden versions
+	rename []penstock.Alteration  // to be made in place
 	drop   []penstock.TableID     // no longer at the source, or in the filter
 	states []penstock.TableStatus // to be recorded
 
 	begun map[penstock.TableID]*penstock.PartialLoad // what there is of those to be loaded
+
+	// later is set if there is more to do once the stream has got to where the
+	// source was looked at: until then a table that is gone or has changed
+	// there is, to readers, what it was (promise 1).
+	later bool
 
 	tables []penstock.Table // to be streamed
 	joins  map[penstock.TableID]penstock.Snapshot
@@ -29,7 +35,7 @@ func (t *turn) goOn() []penstock.Table {
 // idle reports whether the stream can go on as it is. Loads can wait while
 // another is going on.
 func (t *turn) idle(loading bool) bool {
-	return (loading || len(t.load) == 0) && len(t.drop) == 0 && len(t.states) == 0
+	return (loading || len(t.load) == 0) && len(t.drop) == 0 && len(t.rename) == 0 && len(t.states) == 0
 }
 
 // concerns reports whether something is to be done about one of the tables.
@@ -43,15 +49,31 @@ func (t *turn) concerns(tables []penstock.Table) bool {
 	return false
 }
 
-// look compares what the source has with what the destination knows.
-func (p *Pipeline) look(ctx context.Context) (*turn, error) {
-	tables, findings, err := p.capture.Tables(ctx)
-	if err != nil {
+// sight is what was seen at the source.
+type sight struct {
+	tables   []penstock.Table
+	findings []penstock.Finding
+	at       penstock.Position // the stream has passed all that was seen once it is there
+	number   int               // of the changes that the stream had told of before
+}
+
+// see looks at the source.
+func (p *Pipeline) see(ctx context.Context) (s *sight, err error) {
+	s = &sight{number: p.told.last()}
+	if s.tables, s.findings, err = p.capture.Tables(ctx); err != nil {
 		return nil, err
 	}
+	s.at, err = p.capture.Latest(ctx)
+	p.status.setFindings(s.findings)
+	return s, err
+}
+
+// compare decides what to do about what was seen at the source, given what the
+// destination knows.
+func (p *Pipeline) compare(ctx context.Context, s *sight) (*turn, error) {
 	var state penstock.DestinationState
 	// A target that is busy for long is when the source keeps ever more.
-	err = p.writer.doMeanwhile(ctx, p.cfg.Poll, p.checkRetention, func(d penstock.Destination) error {
+	err := p.writer.doMeanwhile(ctx, p.cfg.Poll, p.checkRetention, func(d penstock.Destination) (err error) {
 		state, err = d.State(ctx)
 		return err
 	})
@@ -59,21 +81,23 @@ func (p *Pipeline) look(ctx context.Context) (*turn, error) {
 		return nil, err
 	}
 	p.status.setTables(state.Tables)
-	p.status.setFindings(findings)
-	return p.reconcile(state.Tables, tables, findings), nil
+	return p.reconcile(state.Tables, s, p.capture.Covers(state.Applied, s.at)), nil
 }
 
 // reconcile leaves tables alone that are being loaded just now as they are.
-func (p *Pipeline) reconcile(known []penstock.TableStatus, tables []penstock.Table, findings []penstock.Finding) *turn {
+func (p *Pipeline) reconcile(known []penstock.TableStatus, s *sight, passed bool) *turn {
 	failed := p.staysFailed(known)
-	return reconcile(known, tables, findings, func(t *penstock.Table) bool {
+	outdated := func(id penstock.TableID) bool { return p.told.since(s.number, id) }
+	return reconcile(known, s.tables, s.findings, passed, outdated, func(t *penstock.Table) bool {
 		return failed(t) || p.retry.heldBack(t.ID) || p.loading() && p.beside.has(t)
 	})
 }
 
 // reconcile decides what to do with each table. It is a pure function of the
-// destination's tables, the source's, and what the source found about them.
-func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings []penstock.Finding, holdBack func(*penstock.Table) bool) *turn {
+// destination's tables, the source's, and what the source found about them;
+// passed is whether the stream has passed what was found, and outdated are
+// tables that it has told more about since.
+func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings []penstock.Finding, passed bool, outdated func(penstock.TableID) bool, holdBack func(*penstock.Table) bool) *turn {
 	t := &turn{begun: map[penstock.TableID]*penstock.PartialLoad{}, joins: map[penstock.TableID]penstock.Snapshot{}, mend: map[penstock.TableID]penstock.Snapshot{}}
 	byID := make(map[penstock.TableID]*penstock.TableStatus, len(known))
 	for i := range known {
@@ -93,6 +117,12 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 	for _, table := range tables {
 		present[table.ID] = true
 		st := byID[table.ID]
+		if outdated(table.ID) {
+			if streams(st) {
+				t.stream(st)
+			}
+			continue
+		}
 		if f, ok := blocked[table.String()]; ok && !(f.Code == penstock.ProblemUnseenChanges && refreshed(st)) {
 			t.fail(st, table, reason(f))
 			continue
@@ -100,7 +130,20 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 		switch decide(st, &table) {
 		case keepStreaming:
 			t.stream(st)
+		case renameInPlace:
+			if !passed {
+				t.wait(st)
+				continue
+			}
+			t.rename = append(t.rename, penstock.Alteration{Old: &st.Table, New: &table})
+			renamed := *st
+			renamed.Table = table
+			t.stream(&renamed)
 		case loadAgain:
+			if !passed && streams(st) {
+				t.wait(st)
+				continue
+			}
 			if !holdBack(&table) {
 				t.load = append(t.load, table)
 				if st != nil && st.Partial != nil && len(st.Partial.Chunks) > 0 && sameAsLoaded(&st.Table, &table) {
@@ -129,9 +172,26 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 			}
 			continue
 		}
+		if (!passed || outdated(st.Table.ID)) && (st.Readable || streams(st)) {
+			t.wait(st)
+			continue
+		}
 		t.drop = append(t.drop, st.Table.ID)
 	}
 	return t
+}
+
+// wait leaves a table as it is for now.
+func (t *turn) wait(st *penstock.TableStatus) {
+	t.later = true
+	if streams(st) {
+		t.stream(st)
+	}
+}
+
+// streams reports whether changes to a table that is known are applied.
+func streams(st *penstock.TableStatus) bool {
+	return st != nil && (st.State == penstock.TableSynced || st.State == penstock.TableResyncInitiated && st.Join != "")
 }
 
 func (t *turn) stream(st *penstock.TableStatus) {
@@ -178,6 +238,7 @@ type decision uint8
 
 const (
 	keepStreaming decision = iota
+	renameInPlace
 	loadAgain
 	leaveFailed
 )
@@ -189,12 +250,21 @@ func decide(st *penstock.TableStatus, table *penstock.Table) decision {
 		return loadAgain
 	case st.State == penstock.TableFailed && strings.HasPrefix(st.Reason, unseenChanges) && sameAsLoaded(&st.Table, table):
 		return leaveFailed // what it needs is an identity
+	case streams(st) && onlyRenamed(&st.Table, table):
+		return renameInPlace
 	case !sameAsLoaded(&st.Table, table):
 		return loadAgain
-	case st.State == penstock.TableSynced, st.State == penstock.TableResyncInitiated && st.Join != "":
+	case streams(st):
 		return keepStreaming // of any other that waited to be joined the stream has left out rows
 	}
 	return loadAgain
+}
+
+// onlyRenamed reports whether b is a under another name.
+func onlyRenamed(a, b *penstock.Table) bool {
+	renamed := *a
+	renamed.Schema, renamed.Name = b.Schema, b.Name
+	return !sameAsLoaded(a, b) && sameAsLoaded(&renamed, b)
 }
 
 // sameAsLoaded reports whether rows of the table fit what was loaded, under
@@ -212,8 +282,21 @@ func (p *Pipeline) carryOut(ctx context.Context, t *turn) error {
 	for _, s := range t.states {
 		p.log.Info("table state", "table", s.Table.String(), "state", s.State, "reason", s.Reason)
 	}
-	if len(t.drop) == 0 && len(t.states) == 0 {
+	for _, a := range t.rename {
+		p.log.Info("table renamed", "table", a.Old.String(), "now", a.New.String())
+	}
+	if len(t.drop) == 0 && len(t.rename) == 0 && len(t.states) == 0 {
 		return nil
 	}
-	return p.apply(ctx, &penstock.Batch{Next: p.writer.position, Drop: t.drop, States: t.states})
+	err := p.apply(ctx, &penstock.Batch{Next: p.writer.position, Drop: t.drop, Alter: t.rename, States: t.states})
+	if penstock.KindOf(err) != penstock.KindStale || err == nil {
+		return err
+	}
+	states := make([]penstock.TableStatus, len(t.rename))
+	for i, a := range t.rename {
+		states[i] = penstock.TableStatus{Table: *a.Old, State: penstock.TableResyncRequired, Reason: penstock.MessageOf(err)}
+	}
+	t.rename = nil
+	t.states = append(t.states, states...)
+	return p.carryOut(ctx, t)
 }

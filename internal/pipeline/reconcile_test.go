@@ -46,6 +46,8 @@ func TestReconcile(t *testing.T) {
 		source   []penstock.Table
 		findings []penstock.Finding
 		held     string
+		ahead    bool // the stream has not passed this yet
+		outdated penstock.TableID
 		want     string
 	}{
 		{name: "nothing", want: ""},
@@ -66,7 +68,22 @@ func TestReconcile(t *testing.T) {
 			known: []penstock.TableStatus{known(shape("1", "a", bare), penstock.TableFailed, readable, because("UNSEEN_CHANGES: rows were updated"))}, source: []penstock.Table{shape("1", "a", bare)}, want: ""},
 		{name: "failed without identity, and has one now",
 			known: []penstock.TableStatus{known(shape("1", "a", bare), penstock.TableFailed, readable)}, source: []penstock.Table{a}, want: "load a"},
-		{name: "renamed", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, source: []penstock.Table{shape("1", "b")}, want: "load b, a ResyncRequired"},
+		{name: "renamed", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, source: []penstock.Table{shape("1", "b")}, want: "a becomes b, stream b"},
+		{name: "renamed, while it waits to be joined", known: []penstock.TableStatus{known(a, penstock.TableResyncInitiated, join)}, source: []penstock.Table{shape("1", "b")}, want: "a becomes b, stream b from snapshot"},
+		{name: "renamed, and to be loaded again", known: []penstock.TableStatus{known(a, penstock.TableResyncRequired)}, source: []penstock.Table{shape("1", "b")}, want: "load b"},
+		{name: "renamed later", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, source: []penstock.Table{shape("1", "b")}, ahead: true, want: "stream a, later"},
+		{name: "another column later", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, ahead: true,
+			source: []penstock.Table{shape("1", "a", func(s *penstock.Table) { s.Columns[1].ID = 9 })}, want: "stream a, later"},
+		{name: "another column later, while it waits to be joined", known: []penstock.TableStatus{known(a, penstock.TableResyncInitiated, join)}, ahead: true,
+			source: []penstock.Table{shape("1", "a", func(s *penstock.Table) { s.Columns[1].ID = 9 })}, want: "stream a from snapshot, later"},
+		{name: "gone later", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, ahead: true, want: "stream a, later"},
+		{name: "gone later, and to be loaded again", known: []penstock.TableStatus{known(a, penstock.TableResyncRequired, readable)}, ahead: true, want: "later"},
+		{name: "gone later, and nobody has seen it", known: []penstock.TableStatus{known(a, penstock.TableResyncRequired)}, ahead: true, want: "drop 1"},
+		{name: "another column before", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, outdated: "1",
+			source: []penstock.Table{shape("1", "a", func(s *penstock.Table) { s.Columns[1].ID = 9 })}, want: "stream a"},
+		{name: "there before it was gone", source: []penstock.Table{a}, outdated: "1", want: ""},
+		{name: "not there before it was renamed", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, outdated: "1", want: "stream a, later"},
+		{name: "new, and later", source: []penstock.Table{a}, ahead: true, want: "load a"},
 		{name: "another column", known: []penstock.TableStatus{known(a, penstock.TableSynced)},
 			source: []penstock.Table{shape("1", "a", func(s *penstock.Table) { s.Columns[1].ID = 9 })}, want: "load a, a ResyncRequired"},
 		{name: "another column, while it waits to be joined", known: []penstock.TableStatus{known(a, penstock.TableResyncInitiated, join)},
@@ -95,7 +112,7 @@ func TestReconcile(t *testing.T) {
 		{name: "a finding about everything", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, source: []penstock.Table{a},
 			findings: []penstock.Finding{finding(penstock.SeverityAttention, "")}, want: "stream a"},
 	} {
-		got := reconcile(c.known, c.source, c.findings, func(x *penstock.Table) bool { return x.Name == c.held })
+		got := reconcile(c.known, c.source, c.findings, !c.ahead, func(id penstock.TableID) bool { return c.outdated == id }, func(x *penstock.Table) bool { return x.Name == c.held })
 		if s := describe(got); s != c.want {
 			t.Errorf("%s: %q, want %q", c.name, s, c.want)
 		}
@@ -106,6 +123,9 @@ func describe(t *turn) string {
 	var out []string
 	for _, x := range t.load {
 		out = append(out, "load "+x.Name)
+	}
+	for _, a := range t.rename {
+		out = append(out, a.Old.Name+" becomes "+a.New.Name)
 	}
 	for _, x := range t.tables {
 		s := "stream " + x.Name
@@ -119,6 +139,9 @@ func describe(t *turn) string {
 	}
 	for _, s := range t.states {
 		out = append(out, fmt.Sprint(s.Table.Name, " ", s.State))
+	}
+	if t.later {
+		out = append(out, "later")
 	}
 	return strings.Join(out, ", ")
 }

@@ -37,6 +37,9 @@ type replication struct {
 	hurry   chan struct{}                     // filled to have it applied without a pause
 	applied chan struct{}                     // filled after each batch, for Pin
 	done    chan struct{}                     // closed at the end
+
+	awaited atomic.Pointer[penstock.Position] // that is to be stored as soon as it is reached
+	reached chan struct{}                     // has an entry when it may have been
 }
 
 // replicate carries changes until there is something to do about tables, and
@@ -49,7 +52,7 @@ func (p *Pipeline) replicate(ctx context.Context, t *turn) (err error) {
 	defer func() { err = errors.Join(err, stream.Close()) }()
 	p.status.streaming()
 	p.log.Info("streaming", "from", p.writer.position, "tables", len(t.tables))
-	r := &replication{p: p, stream: stream, writer: p.writer, tables: t.tables, from: p.writer.position, mender: newMender(p, t.mend),
+	r := &replication{p: p, stream: stream, writer: p.writer, tables: t.tables, from: p.writer.position, reached: make(chan struct{}, 1), mender: newMender(p, t.mend),
 		free: make(chan *penstock.Changes, 2), full: make(chan *penstock.Changes), hurry: make(chan struct{}, 1), applied: make(chan struct{}, 1), done: make(chan struct{})}
 	defer close(r.done)
 	for range cap(r.free) {
@@ -140,7 +143,29 @@ func (r *replication) due(c *penstock.Changes) bool {
 	if to := r.target.Load(); to != nil && *to == c.Position {
 		return true
 	}
-	return c.Position != r.p.status.position() && time.Since(r.p.status.storedAt()) >= idleEvery
+	stored := r.p.status.position()
+	if p := r.awaited.Load(); p != nil && !r.p.capture.Covers(stored, *p) && r.p.capture.Covers(c.Position, *p) {
+		return true
+	}
+	return c.Position != stored && time.Since(r.p.status.storedAt()) >= idleEvery
+}
+
+// await has a position stored as soon as it is reached, and then the poller
+// told.
+func (r *replication) await(p penstock.Position) {
+	r.awaited.Store(&p)
+	r.stream.Wake()
+}
+
+// tell tells the poller that what it awaits has been reached.
+func (r *replication) tell() {
+	if p := r.awaited.Load(); p != nil && r.p.capture.Covers(r.p.status.position(), *p) {
+		r.awaited.CompareAndSwap(p, nil)
+		select {
+		case r.reached <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // applyAll applies what the reader hands over, pausing between batches while
@@ -192,6 +217,7 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 		return nil
 	}
 	size, from, began := c.Size(), p.status.position(), time.Now()
+	p.told.note(c)
 	err := r.mender.apply(ctx, apply, b)
 	if penstock.KindOf(err) == penstock.KindStale && err != nil {
 		return p.reloadStale(ctx, b, err)
@@ -210,6 +236,7 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 	}
 	if !b.Partial {
 		p.status.setPosition(b.Next)
+		r.tell()
 	}
 	passed, later := r.mender.passed(c.Passed)
 	if later {
@@ -284,27 +311,34 @@ func (r *replication) end() {
 	r.stream.Wake()
 }
 
-// poll looks at the source's tables until they differ from what is streamed.
+// poll looks at the source's tables until something is to be done about them.
 // A look costs the source something, more the more tables it has, so that
-// looks take up a twentieth of the time at the most.
+// looks take up a twentieth of the time at the most. What readers must not see
+// before its time is compared again once the stream has passed the look:
+// where the stream tells of changes itself, there is nothing left to do by then.
 func (r *replication) poll(ctx context.Context) error {
 	wait := r.p.cfg.Poll
+	var pending *sight
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-r.p.looks:
+		case <-r.reached:
 		case <-time.After(wait):
 		}
 		began := time.Now()
-		t, err := r.p.watch(ctx)
+		done, err := r.hasPassed(ctx, &pending)
+		if err == nil && !done {
+			done, err = r.lookAgain(ctx, &pending)
+		}
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if !t.idle(r.p.loading()) {
+		if done {
 			r.end()
 			return nil
 		}
@@ -312,13 +346,52 @@ func (r *replication) poll(ctx context.Context) error {
 	}
 }
 
-// watch is look, beside an open stream.
-func (p *Pipeline) watch(ctx context.Context) (*turn, error) {
-	t, err := p.look(ctx)
-	if err != nil {
-		return nil, err
+// hasPassed reports whether the stream has passed what was seen earlier, and
+// something is to be done about it.
+func (r *replication) hasPassed(ctx context.Context, pending **sight) (bool, error) {
+	s := *pending
+	if s == nil || !r.p.capture.Covers(r.p.status.position(), s.at) {
+		return false, nil
 	}
-	return t, p.checkRetention(ctx)
+	*pending = nil
+	t, err := r.p.compare(ctx, s)
+	if err != nil || t.idle(r.p.loading()) {
+		return false, err
+	}
+	r.p.passed = s
+	return true, nil
+}
+
+// lookAgain looks at the source and reports whether something is to be done.
+func (r *replication) lookAgain(ctx context.Context, pending **sight) (bool, error) {
+	s, t, err := r.p.watch(ctx)
+	if err != nil {
+		return false, err
+	}
+	if t.later && *pending == nil {
+		*pending = s
+		r.await(s.at)
+	}
+	if t.idle(r.p.loading()) {
+		return false, nil
+	}
+	if r.p.capture.Covers(r.p.status.position(), s.at) {
+		r.p.passed = s
+	}
+	return true, nil
+}
+
+// watch looks at the source beside an open stream or a load.
+func (p *Pipeline) watch(ctx context.Context) (*sight, *turn, error) {
+	s, err := p.see(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := p.compare(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, t, p.checkRetention(ctx)
 }
 
 // pacer spaces batches while caught up.

@@ -84,6 +84,23 @@ func (c *capture) Tables(ctx context.Context) ([]penstock.Table, []penstock.Find
 	return tables, findings, nil
 }
 
+// Latest implements penstock.Capture.
+func (c *capture) Latest(ctx context.Context) (penstock.Position, error) {
+	s := c.db.source
+	defer s.mu.Unlock()
+	if err := s.begin(ctx, "Latest"); err != nil {
+		return "", err
+	}
+	return position{system: s.system, name: c.db.name, lsn: c.db.lsn}.encode(), nil
+}
+
+// Covers implements penstock.Capture.
+func (c *capture) Covers(at, other penstock.Position) bool {
+	a, err1 := decodePosition(at)
+	b, err2 := decodePosition(other)
+	return err1 == nil && err2 == nil && a.lsn >= b.lsn
+}
+
 // publish has the stream carry the changes to the tables that the filter
 // selects, from now on.
 func (c *capture) publish() (tables []penstock.Table) {
@@ -103,6 +120,11 @@ func (c *capture) publish() (tables []penstock.Table) {
 		}
 		now[shape.ID] = since
 		tables = append(tables, *shape)
+	}
+	for id, since := range before {
+		if db.byID(id) == nil {
+			now[id] = since // dropped since: what was done to it before is in the log
+		}
 	}
 	db.published[c.spec.Integration] = now
 	return tables

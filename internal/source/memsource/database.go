@@ -30,6 +30,7 @@ type Database struct {
 	slots     map[penstock.IntegrationID]*slot
 	beside    []*slot                                             // of loads beside a stream
 	published map[penstock.IntegrationID]map[penstock.TableID]int // value of written at that time
+	told      bool                                                // see Tell
 	moved     chan struct{}                                       // closed when a waiting reader should look again
 }
 
@@ -66,9 +67,41 @@ type record struct {
 // change is one change of a transaction.
 type change struct {
 	shape    *penstock.Table
-	op       penstock.Op // OpInsert, OpUpdate or OpDelete; 0 is a truncate
+	op       penstock.Op // OpInsert, OpUpdate or OpDelete, or one of these:
 	old, new []any
 	number   int // of Database.written
+}
+
+// What a change does beside what a penstock.Op does.
+const (
+	opTruncate penstock.Op = 0
+	opAlter    penstock.Op = 100 + iota // shape is the new one
+	opDrop
+)
+
+// Tell has the streams tell of changes of shape, as a server does that has an
+// event trigger for it. Without it only the rows that follow have them.
+func (db *Database) Tell() {
+	db.source.mu.Lock()
+	defer db.source.mu.Unlock()
+	db.told = true
+}
+
+// tell logs a change of shape as a transaction.
+func (db *Database) tell(op penstock.Op, shape *penstock.Table) {
+	if !db.told {
+		return
+	}
+	xid := db.nextXID
+	db.nextXID++
+	if db.committed == nil {
+		db.committed = map[uint64]bool{}
+	}
+	db.committed[xid] = true
+	db.written++
+	db.lsn++
+	db.log = append(db.log, record{lsn: db.lsn, xid: xid, at: time.Now().UTC(), changes: []change{{shape: shape, op: op, number: db.written}}})
+	db.move()
 }
 
 // move has waiting readers look again.
@@ -130,6 +163,7 @@ func (db *Database) Alter(name string, change func(*penstock.Table)) penstock.Ta
 		v.values = values
 	}
 	t.shape = &shape
+	db.tell(opAlter, &shape)
 	return shape
 }
 
@@ -139,6 +173,7 @@ func (db *Database) Drop(name string) {
 	defer db.source.mu.Unlock()
 	t := db.idle(name)
 	db.tables = slices.DeleteFunc(db.tables, func(o *table) bool { return o == t })
+	db.tell(opDrop, t.shape)
 }
 
 // Tick moves the log on as activity does that no stream carries.

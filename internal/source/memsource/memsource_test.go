@@ -36,6 +36,10 @@ func (s subject) AddColumn(_ *testing.T, table string) {
 	})
 }
 
+func (s subject) Rename(_ *testing.T, table, to string) {
+	s.db.Alter(table, func(t *penstock.Table) { t.Name = to })
+}
+
 func (s subject) Drop(_ *testing.T, table string) { s.db.Drop(table) }
 func (s subject) Touch(*testing.T)                { s.db.Tick() }
 
@@ -93,6 +97,11 @@ func open(*testing.T) sourcetest.Subject {
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	sourcetest.Run(t, open)
+	sourcetest.RunTold(t, func(t *testing.T) sourcetest.Subject {
+		s := open(t)
+		s.(subject).db.Tell()
+		return s
+	})
 }
 
 func TestIntercept(t *testing.T) {

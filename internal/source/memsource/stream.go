@@ -223,11 +223,15 @@ func (st *stream) pass(c *penstock.Changes) (any bool) {
 // deliver adds a change, unless it is not for this stream or was loaded.
 func (st *stream) deliver(c *penstock.Changes, ch *change) {
 	t := st.tables[ch.shape.ID]
+	if t != nil && ch.op >= opAlter {
+		st.tell(c, t, ch)
+		return
+	}
 	since, published := st.capture.db.published[st.capture.spec.Integration][ch.shape.ID]
 	if t == nil || t.dead || !published || ch.number <= since || t.join != nil && t.join.shows(st.current.xid, st.current.lsn) {
 		return
 	}
-	if ch.op == 0 {
+	if ch.op == opTruncate {
 		c.Table(t.shape).Truncate()
 		return
 	}
@@ -254,6 +258,27 @@ func (st *stream) deliver(c *penstock.Changes, ch *change) {
 			s, ok := ch.new[i].(string)
 			return ok && !full && len(s) >= toastLength && ch.old[i] == ch.new[i] && !slices.Contains(t.shape.Key, i)
 		})
+	}
+}
+
+// tell delivers a change of shape.
+func (st *stream) tell(c *penstock.Changes, t *streamTable, ch *change) {
+	spec := &st.capture.spec
+	switch {
+	case t.dead:
+	case ch.op == opDrop:
+		t.dead = true
+		c.Drop(t.shape.ID)
+	case t.join != nil && t.join.shows(st.current.xid, st.current.lsn):
+	case !spec.Filter.Match(spec.Database, ch.shape.Schema, ch.shape.Name):
+		t.dead = true
+		c.Drop(t.shape.ID)
+	case penstock.Alterable(t.shape, ch.shape):
+		c.Alter(penstock.Alteration{Old: t.shape, New: ch.shape})
+		t.shape = ch.shape
+	default:
+		t.dead = true
+		c.Reshaped = append(c.Reshaped, t.shape.ID)
 	}
 }
 

@@ -160,7 +160,7 @@ func (tx *Tx) Commit() {
 	}
 	db.committed[tx.xid] = true
 	for _, c := range tx.changes {
-		if t := db.byID(c.shape.ID); c.op == 0 && t != nil {
+		if t := db.byID(c.shape.ID); c.op == opTruncate && t != nil {
 			t.file++
 		}
 	}

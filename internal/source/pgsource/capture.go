@@ -30,6 +30,8 @@ type capture struct {
 
 	publication uint32 // OID of the one that was prepared; 0 if ours are used
 
+	told bool // an event trigger tells of changes of tables
+
 	unseen    unseen
 	locator   locator
 	prepared  bool              // Prepare has succeeded: publications and slot are there
@@ -75,6 +77,9 @@ func (c *capture) Close() error {
 func (c *capture) Prepare(ctx context.Context, at penstock.Position) (penstock.Position, error) {
 	conn, err := c.conn(ctx)
 	if err != nil {
+		return "", err
+	}
+	if err := c.ensureTrigger(ctx, conn); err != nil {
 		return "", err
 	}
 	if at == "" {
@@ -347,6 +352,31 @@ func (c *capture) verifyTimeline(ctx context.Context, p position, current uint32
 	return lost("timeline %d is not an ancestor of timeline %d", p.timeline, current)
 }
 
+// Latest implements penstock.Capture. What is visible has its commit record
+// before the place where the next record goes.
+func (c *capture) Latest(ctx context.Context) (penstock.Position, error) {
+	conn, err := c.conn(ctx)
+	if err != nil {
+		return "", err
+	}
+	var text string
+	if err := conn.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text").Scan(&text); err != nil {
+		return "", classify(err, "read the WAL position of "+c.where())
+	}
+	at, err := parseLSN(text)
+	if err != nil {
+		return "", err
+	}
+	return position{lsn: at.beforeHeader()}.encode(), nil
+}
+
+// Covers implements penstock.Capture.
+func (c *capture) Covers(at, other penstock.Position) bool {
+	a, err1 := decodePosition(at)
+	b, err2 := decodePosition(other)
+	return err1 == nil && err2 == nil && a.lsn >= b.lsn
+}
+
 // retryLocked repeats f while it fails because another session still holds
 // what it needs, for some seconds.
 func retryLocked(ctx context.Context, f func() error) error {
@@ -354,6 +384,21 @@ func retryLocked(ctx context.Context, f func() error) error {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 		err := f()
 		if s := sqlState(err); s != "55006" && s != "55P03" || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+// retryUntil repeats f until it says that it is done, for some seconds.
+func retryUntil(ctx context.Context, f func() (done bool, err error)) error {
+	deadline := time.Now().Add(10 * time.Second)
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
+		if done, err := f(); done || err != nil || time.Now().After(deadline) {
 			return err
 		}
 		select {

@@ -28,6 +28,7 @@ type relation struct {
 	left     []string            // columns that cannot be carried, with the reason
 	computed []penstock.ColumnID // generated columns that the stream does not have
 	virtual  bool                // it has virtual generated columns
+	told     bool                // by the event trigger, completely
 	keyed    bool                // it has a key, if not one that the stream has
 	unlike   string              // a partition, quoted, that does not log the key; "" if none
 	// unpublished is what has updates and deletes published, where a publication
@@ -67,6 +68,12 @@ CROSS JOIN LATERAL (
 WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND (NOT c.relispartition OR c.oid = ANY($1)) AND c.relpersistence <> 't'
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 ORDER BY n.nspname, c.relname`
+
+// relationFields names the columns of relationQuery.
+const relationFields = `oid, schema, name, kind, logged, identity, owned, owner, readable, key, parts, unlike, unfull`
+
+// attributeFields names the columns of attributeQuery.
+const attributeFields = `relation, number, name, typ, typmod, not_null, generated`
 
 const attributeQuery = `
 SELECT a.attrelid, a.attnum::int4, a.attname::text, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> ''
@@ -142,10 +149,16 @@ func fillColumns(ctx context.Context, conn *pgx.Conn, types *typeCache, rels []r
 	for i, a := range attributes {
 		need[i] = typeRef{a.typ, a.typmod}
 	}
+	types.forgetOwn()
 	if err := types.resolve(ctx, conn, need); err != nil {
 		return err
 	}
-	var generated []uint32
+	return fillGenerated(ctx, conn, types, byOID, addColumns(byOID, attributes, types))
+}
+
+// addColumns gives relations their columns. It returns those that have
+// generated ones.
+func addColumns(byOID map[uint32]*relation, attributes []attribute, types *typeCache) (generated []uint32) {
 	for _, a := range attributes {
 		r := byOID[a.relation]
 		if a.generated && !slices.Contains(generated, a.relation) {
@@ -156,7 +169,7 @@ func fillColumns(ctx context.Context, conn *pgx.Conn, types *typeCache, rels []r
 			ID: penstock.ColumnID(a.number), Name: a.name, Type: mapType(info).typ, SourceType: info.name, NotNull: a.notNull,
 		})
 	}
-	return fillGenerated(ctx, conn, types, byOID, generated)
+	return generated
 }
 
 // carriable reports whether the relation is of a kind that logical
@@ -263,6 +276,9 @@ func (c *typeCache) forStream() *typeCache {
 // info returns a resolved type; the zero typeInfo if it is not known.
 func (c *typeCache) info(ref typeRef) typeInfo { return c.known[ref] }
 
+// typeFields names the columns of typeQuery.
+const typeFields = `oid, typmod, name, output, printed, element, delimiter`
+
 const typeQuery = `
 WITH RECURSIVE w AS (
   SELECT q.oid, q.typmod, q.oid AS base, q.typmod AS basemod FROM unnest($1::oid[], $2::int4[]) AS q(oid, typmod)
@@ -288,6 +304,14 @@ func (c *typeCache) byName() map[string]typeInfo {
 		out[info.name] = info
 	}
 	return out
+}
+
+// firstOwnType is the first OID that a type which is not the server's own has.
+const firstOwnType = 16384
+
+// forgetOwn forgets the types that may have another name by now.
+func (c *typeCache) forgetOwn() {
+	maps.DeleteFunc(c.known, func(r typeRef, _ typeInfo) bool { return r.oid >= firstOwnType })
 }
 
 // resolve looks up the types that are not known yet. Types that no longer

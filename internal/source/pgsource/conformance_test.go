@@ -29,13 +29,35 @@ func TestConformance(t *testing.T) {
 	dbtest.EachVersion(t, func(t *testing.T, major int) {
 		sourcetest.Run(t, func(t *testing.T) sourcetest.Subject {
 			db := dbtest.SharedOf(t, major)
-			source, err := pgsource.New(pgsource.Config{Name: "test", URL: db.URL(), Loading: pgsource.Loading{Chunk: smallChunk}})
+			source, err := pgsource.New(pgsource.Config{Name: "test", URL: db.URL(), DDLTrigger: pgsource.DDLTriggerOff, Loading: pgsource.Loading{Chunk: smallChunk}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			return subject{db, source}
 		})
 	})
+}
+
+// TestConformanceTold has an event trigger tell of changes of shape.
+func TestConformanceTold(t *testing.T) {
+	t.Parallel()
+	for name, settings := range map[string]string{"committed": "", "in progress": "&debug_logical_replication_streaming=immediate"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sourcetest.RunTold(t, func(t *testing.T) sourcetest.Subject {
+				major := 0
+				if settings != "" {
+					major = 18
+				}
+				db := dbtest.SharedOf(t, major)
+				source, err := pgsource.New(pgsource.Config{Name: "test", URL: db.URL() + settings})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return subject{db, source}
+			})
+		})
+	}
 }
 
 // TestConformanceStreamed has the server send transactions while they are in
@@ -53,7 +75,7 @@ func TestConformanceStreamed(t *testing.T) {
 			t.Parallel()
 			sourcetest.Run(t, func(t *testing.T) sourcetest.Subject {
 				db := dbtest.SharedOf(t, c.major)
-				source, err := pgsource.New(pgsource.Config{Name: "test", URL: db.URL() + "&" + c.settings, Loading: pgsource.Loading{Chunk: smallChunk}})
+				source, err := pgsource.New(pgsource.Config{Name: "test", URL: db.URL() + "&" + c.settings, DDLTrigger: pgsource.DDLTriggerOff, Loading: pgsource.Loading{Chunk: smallChunk}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -81,6 +103,10 @@ func (s subject) AddColumn(t *testing.T, table string) {
 	s.db.Exec(t, `ALTER TABLE `+table+` ADD COLUMN more bool`)
 }
 
+func (s subject) Rename(t *testing.T, table, to string) {
+	s.db.Exec(t, `ALTER TABLE `+table+` RENAME TO `+to)
+}
+
 func (s subject) Drop(t *testing.T, table string) { s.db.Exec(t, `DROP TABLE `+table) }
 
 func (s subject) Touch(t *testing.T) {
@@ -98,7 +124,9 @@ func (s subject) LosePositions(t *testing.T, id penstock.IntegrationID) {
 
 func (s subject) Left(t *testing.T, id penstock.IntegrationID) []string {
 	return s.query(t, `SELECT slot_name FROM pg_replication_slots WHERE slot_name LIKE 'penstock_' || $1 || '%'
-		UNION ALL SELECT pubname FROM pg_publication WHERE pubname LIKE 'penstock_' || $1 || '%'`, id.Short())
+		UNION ALL SELECT pubname FROM pg_publication WHERE pubname LIKE 'penstock_' || $1 || '%'
+		UNION ALL SELECT nspname FROM pg_namespace WHERE nspname LIKE 'penstock_' || $1 || '%'
+		UNION ALL SELECT evtname FROM pg_event_trigger WHERE evtname LIKE 'penstock_' || $1 || '%'`, id.Short())
 }
 
 func (s subject) query(t *testing.T, sql string, args ...any) []string {

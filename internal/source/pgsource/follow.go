@@ -32,7 +32,7 @@ func (c *capture) LoadBeside(ctx context.Context, at penstock.Position, tables [
 	if err != nil {
 		return nil, err
 	}
-	beside := &capture{source: c.source, spec: c.spec, log: c.log}
+	beside := &capture{source: c.source, spec: c.spec, log: c.log, told: c.told}
 	walsender, err := c.source.connectReplication(ctx, c.spec.Database)
 	if err != nil {
 		return nil, err

@@ -52,6 +52,9 @@ SELECT d.adrelid, d.adnum::int4, a.attname::text, a.attgenerated = 'v', pg_get_e
 FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
 WHERE d.adrelid = ANY($1) AND a.attgenerated <> '' AND NOT a.attisdropped ORDER BY 1, 2`
 
+// generatedParts begins what Table.Parts has of generated columns.
+const generatedParts = "generated/"
+
 // readGenerated returns the generated columns of tables.
 func readGenerated(ctx context.Context, conn *pgx.Conn, oids []uint32) (map[uint32][]generatedColumn, error) {
 	rows, err := conn.Query(ctx, generatedQuery, oids)
@@ -106,7 +109,7 @@ func fillGenerated(ctx context.Context, conn *pgx.Conn, types *typeCache, rels m
 		}
 		// With another expression all rows have other values, and nothing in
 		// the stream shows it.
-		r.table.Parts = strings.TrimSpace(fmt.Sprintf("%s generated/%x", r.table.Parts, hash.Sum64()))
+		r.table.Parts = strings.TrimSpace(fmt.Sprintf("%s %s%x", r.table.Parts, generatedParts, hash.Sum64()))
 	}
 	types.generated = generated
 	types.doubt.Store(false)

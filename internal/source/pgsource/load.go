@@ -297,14 +297,38 @@ func (l *load) begin(ctx context.Context, conn *pgx.Conn, token chunkToken, tabl
 	if err != nil {
 		return classify(err, "load table "+table.String()+" from "+l.capture.where())
 	}
+	root, err := tableOID(table.ID)
+	if err != nil {
+		return err
+	}
 	var file *uint32
-	if err := conn.QueryRow(ctx, "SELECT pg_relation_filenode($1::oid)", token.oid).Scan(&file); err != nil {
+	var names []string
+	if err := conn.QueryRow(ctx, `SELECT pg_relation_filenode($1::oid),
+		ARRAY(SELECT COALESCE(a.attname::text, '') FROM unnest($3::int2[]) WITH ORDINALITY c(number, n)
+		      LEFT JOIN pg_attribute a ON a.attrelid = $2::oid AND a.attnum = c.number AND NOT a.attisdropped ORDER BY c.n)`,
+		token.oid, root, columnNumbers(table)).Scan(&file, &names); err != nil {
 		return classify(err, "load table "+table.String()+" from "+l.capture.where())
 	}
 	if file == nil || *file != token.file {
 		return penstock.Errorf(penstock.KindStale, "table %s was truncated or rewritten while it was loaded", table)
 	}
+	// The rows are read by the names of the columns, which another column may
+	// have by now: names do not respect snapshots either.
+	for i, c := range table.Columns {
+		if names[i] != c.Name {
+			return penstock.Errorf(penstock.KindStale, "column %s of table %s was renamed or dropped while it was loaded", c.Name, table)
+		}
+	}
 	return nil
+}
+
+// columnNumbers returns the server's numbers of a table's columns.
+func columnNumbers(t *penstock.Table) []int16 {
+	out := make([]int16, len(t.Columns))
+	for i, c := range t.Columns {
+		out[i] = int16(c.ID)
+	}
+	return out
 }
 
 func (l *load) copyStatement(t *penstock.Table, name string, pages pageRange) string {

@@ -65,6 +65,16 @@ func (s *Source) Label(p penstock.Position) string {
 // String writes an LSN as PostgreSQL does.
 func (l lsn) String() string { return fmt.Sprintf("%X/%X", uint32(l>>32), uint32(l)) }
 
+// beforeHeader returns where the last record ended if l is behind the header of
+// a page on which there is none yet. The stream gets there, but not beyond.
+func (l lsn) beforeHeader() lsn {
+	const page, short, long = 8192, 24, 40
+	if in := l % page; in == short || in == long {
+		return l - in
+	}
+	return l
+}
+
 func parseLSN(s string) (lsn, error) {
 	hi, lo, ok := strings.Cut(s, "/")
 	h, err1 := strconv.ParseUint(hi, 16, 32)

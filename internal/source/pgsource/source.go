@@ -26,6 +26,8 @@ type Config struct {
 	Publication string
 
 	Loading Loading
+	// DDLTrigger is whether an event trigger tells the stream of changes of tables.
+	DDLTrigger DDLTrigger
 }
 
 // Source is a PostgreSQL server.
@@ -38,6 +40,7 @@ type Source struct {
 	loading     Loading
 	limiter     *limiter // nil: none
 	chunkPages  int64    // that a chunk of a load reads
+	trigger     DDLTrigger
 }
 
 var _ penstock.Source = (*Source)(nil)
@@ -69,7 +72,7 @@ func New(cfg Config) (*Source, error) {
 	if cfg.Loading.Chunk == 0 {
 		cfg.Loading.Chunk = defaultChunk
 	}
-	s := &Source{name: cfg.Name, base: base, log: cfg.Logger.With("source", cfg.Name), publication: cfg.Publication, loading: cfg.Loading, chunkPages: max(cfg.Loading.Chunk/pageSize, 1)}
+	s := &Source{name: cfg.Name, base: base, log: cfg.Logger.With("source", cfg.Name), publication: cfg.Publication, loading: cfg.Loading, trigger: cfg.DDLTrigger, chunkPages: max(cfg.Loading.Chunk/pageSize, 1)}
 	if n := cfg.Loading.RowsPerSecond; n > 0 {
 		s.limiter = &limiter{perSecond: float64(n)}
 	}
@@ -155,6 +158,9 @@ func (s *Source) forgetDatabase(ctx context.Context, database string, id penstoc
 	}
 	if err := failpoint.Here(failpoint.SourceSlotsDropped); err != nil {
 		return err
+	}
+	if err := dropTrigger(ctx, conn, id); err != nil {
+		return classify(err, "drop event triggers in "+s.at(database))
 	}
 	if err := dropPublications(ctx, conn, id); err != nil {
 		return classify(err, "drop the publications in "+s.at(database))

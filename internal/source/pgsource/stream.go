@@ -40,8 +40,9 @@ type stream struct {
 	split  bool   // a part of the transaction was delivered by an earlier Next
 	tx     uint64 // counts transactions, to know what was decided for which
 	xid    uint32
-	final  lsn // of the transaction's commit record
-	filled int // bytes added since Next was called, by the wire
+	final  lsn            // of the transaction's commit record
+	filled int            // bytes added since Next was called, by the wire
+	sent   []*streamTable // see streamTable.sent
 }
 
 // streamTable is a table as the stream delivers it.
@@ -52,7 +53,12 @@ type streamTable struct {
 	computing *computing // for generated columns that the stream does not have; nil if there are none
 
 	mismatch bool // the last Relation message does not fit the table
-	dead     bool // reported in Reshaped: no more rows of it
+	dead     bool // reported in Reshaped or Dropped: no more rows of it
+	gone     bool // reported in Dropped
+	rewrite  rewrite
+	// sent: rows of it have been delivered with earlier parts of the
+	// transaction, or together with one of them.
+	sent bool
 
 	width int    // bytes that a row takes whatever its values are
 	began uint64 // the last transaction with rows of it
@@ -175,6 +181,12 @@ func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) (err 
 	s.filled = c.Size()
 	s.split = s.inTx
 	c.Open = false
+	if !s.inTx {
+		for _, t := range s.sent {
+			t.sent = false
+		}
+		s.sent = s.sent[:0]
+	}
 	if s.pass(c) {
 		return nil // before anything else, as Passed is not for the middle of a transaction
 	}
@@ -193,6 +205,7 @@ func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) (err 
 		}
 		if s.inTx && s.filled >= limit {
 			c.Open = true
+			s.noteSent(c)
 			return nil
 		}
 		if !s.inTx && got && (s.filled >= limit || len(c.Reshaped) > 0 || len(c.Passed) > 0) {
@@ -232,6 +245,17 @@ func (s *stream) step(ctx context.Context, c *penstock.Changes, enough bool) (ev
 		return false, errWoken
 	}
 	return false, s.feed.fill(ctx, !s.inTx)
+}
+
+// noteSent takes note of the tables that have rows in what is delivered.
+func (s *stream) noteSent(c *penstock.Changes) {
+	for _, tc := range c.Tables {
+		oid, err := tableOID(tc.Table.ID)
+		if t := s.tables[oid]; err == nil && t != nil && !t.sent {
+			t.sent = true
+			s.sent = append(s.sent, t)
+		}
+	}
 }
 
 // message handles one message of the server. event is true if a caller of
@@ -339,7 +363,9 @@ func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (eve
 				t.began, t.from = s.tx, 0
 			}
 		})
-	case 'O', 'Y', 'M': // origins, types and foreign logical messages
+	case 'M':
+		return false, s.told(b[1:], c)
+	case 'O', 'Y': // origins and types
 		return false, nil
 	}
 	return false, fmt.Errorf("pgoutput message %q is not known", b[0])

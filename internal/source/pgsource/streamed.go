@@ -23,12 +23,21 @@ import (
 // streamedSince is the server version that has protocol version 2.
 const streamedSince = 14
 
-// outputOptions are the options of pgoutput that say how transactions come.
+// messagesSince is the first version that sends what is written into the WAL by
+// pg_logical_emit_message.
+const messagesSince = 14
+
+// outputOptions are the options of pgoutput that say how transactions come,
+// and whether what our event trigger says does.
 func (c *capture) outputOptions(major int) string {
-	if major < streamedSince || c.spec.Spill == nil {
-		return `proto_version '1'`
+	options := `proto_version '1'`
+	if major >= streamedSince && c.spec.Spill != nil {
+		options = `proto_version '2', streaming 'on'`
 	}
-	return `proto_version '2', streaming 'on'`
+	if c.told && major >= messagesSince {
+		options += `, messages 'true'`
+	}
+	return options
 }
 
 // received handles a message as the server sent it.

@@ -79,9 +79,7 @@ func (s *stream) row(b []byte, c *penstock.Changes) error {
 	}
 	// Without an identity there is nothing to find a changed row by.
 	if t.mismatch || t.plan == nil || t.table.Identity == penstock.IdentityNone && b[0] != 'I' {
-		t.dead = true
-		c.Reshaped = append(c.Reshaped, t.table.ID)
-		s.takeBack(t, c)
+		s.reshape(t, c)
 		return nil
 	}
 	tc := c.Table(t.table)

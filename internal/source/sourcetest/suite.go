@@ -29,6 +29,8 @@ type Subject interface {
 	Create(t *testing.T, table string, identity penstock.Identity)
 	// AddColumn gives a table another column.
 	AddColumn(t *testing.T, table string)
+	// Rename gives a table another name.
+	Rename(t *testing.T, table, to string)
 	// Drop removes a table.
 	Drop(t *testing.T, table string)
 	// Begin opens a transaction. Several may be open at a time.
@@ -56,7 +58,8 @@ type Tx interface {
 	Rollback()
 }
 
-// Run runs the suite. open is called once per test.
+// Run runs the suite, but for what RunTold does. open is called once per test,
+// and returns a source whose stream does not tell of changes of shape.
 func Run(t *testing.T, open func(t *testing.T) Subject) {
 	for _, c := range []struct {
 		name string
@@ -118,20 +121,24 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			id := newID()
-			e := &env{T: t, s: open(t), id: id}
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			t.Cleanup(cancel)
-			e.ctx = ctx
-			t.Cleanup(func() {
-				if err := e.s.Source().Forget(context.WithoutCancel(ctx), id); err != nil {
-					t.Error(err)
-				}
-			})
-			e.s.Create(t, marks, penstock.IdentityKey)
-			c.test(e)
+			c.test(newEnv(t, open(t)))
 		})
 	}
+}
+
+func newEnv(t *testing.T, s Subject) *env {
+	id := newID()
+	e := &env{T: t, s: s, id: id}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	e.ctx = ctx
+	t.Cleanup(func() {
+		if err := e.s.Source().Forget(context.WithoutCancel(ctx), id); err != nil {
+			t.Error(err)
+		}
+	})
+	e.s.Create(t, marks, penstock.IdentityKey)
+	return e
 }
 
 // newID returns an integration for one test alone: tests may share the server.
