@@ -21,7 +21,11 @@ import (
 
 // openSource makes the driver of one configured source; it does not dial.
 func openSource(s *config.Source, log *slog.Logger) (penstock.Source, error) {
-	return pgsource.New(pgsource.Config{Name: s.Name, URL: s.ConnString(), Publication: s.Publication, Logger: log,
+	trigger := pgsource.DDLTriggerAuto
+	if s.DDLTrigger == config.DDLTriggerOff || s.Publication != "" {
+		trigger = pgsource.DDLTriggerOff // who prepares a publication makes what else there is, too
+	}
+	return pgsource.New(pgsource.Config{DDLTrigger: trigger, Name: s.Name, URL: s.ConnString(), Publication: s.Publication, Logger: log,
 		Loading: pgsource.Loading{Longest: s.Load.Chunk, RowsPerSecond: s.Load.MaxRowsPerSecond, Connections: s.Load.Connections}})
 }
 

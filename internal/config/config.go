@@ -132,7 +132,17 @@ type Source struct {
 	WALLimit       int64 // bytes; 0 is none
 	Load           Loading
 	OnLostPosition LostPosition
+	DDLTrigger     DDLTrigger
 }
+
+// DDLTrigger says whether changes of tables are told by an event trigger.
+type DDLTrigger string
+
+// Whether they are.
+const (
+	DDLTriggerAuto DDLTrigger = "auto" // where the role may make one
+	DDLTriggerOff  DDLTrigger = "off"
+)
 
 // Loading bounds what loading tables asks of a source.
 type Loading struct {

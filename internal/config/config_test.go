@@ -127,13 +127,13 @@ func TestEveryKey(t *testing.T) {
 		Sources: []config.Source{
 			{Name: "shop", Kind: config.SourceDB, Password: config.NewSecret("from-url"),
 				URL:         parseURL(t, "postgresql://penstock@db.example.com:5433/postgres?sslmode=require"),
-				Publication: "Prepared", WALAlarm: 1 << 30, Load: config.Loading{Connections: 4, Chunk: time.Second, MaxRowsPerSecond: 5000}, OnLostPosition: config.LostPositionStop},
+				Publication: "Prepared", WALAlarm: 1 << 30, Load: config.Loading{Connections: 4, Chunk: time.Second, MaxRowsPerSecond: 5000}, OnLostPosition: config.LostPositionStop, DDLTrigger: config.DDLTriggerOff},
 			{Name: "crm-2", Kind: config.SourceCluster, Password: config.NewSecret("key-from-file"),
 				URL:      parseURL(t, "postgres://penstock@127.0.0.1/postgres"),
-				WALAlarm: 8 << 30, WALLimit: 32 << 30, Load: config.Loading{Connections: 2, Chunk: 10 * time.Second}, OnLostPosition: config.LostPositionReload},
+				WALAlarm: 8 << 30, WALLimit: 32 << 30, Load: config.Loading{Connections: 2, Chunk: 10 * time.Second}, OnLostPosition: config.LostPositionReload, DDLTrigger: config.DDLTriggerAuto},
 			{Name: "local", Kind: config.SourceCluster, Password: config.NewSecret("in-query"),
 				URL:      parseURL(t, "postgres:///postgres?host=%2Frun%2Fpostgresql&user=penstock"),
-				WALAlarm: 8 << 30, WALLimit: 32 << 30, Load: config.Loading{Connections: 2, Chunk: 10 * time.Second}, OnLostPosition: config.LostPositionReload},
+				WALAlarm: 8 << 30, WALLimit: 32 << 30, Load: config.Loading{Connections: 2, Chunk: 10 * time.Second}, OnLostPosition: config.LostPositionReload, DDLTrigger: config.DDLTriggerAuto},
 		},
 		Targets: []config.Target{
 			{Name: "lake", Engine: config.EngineDuckDB, Listen: ":9440", FlushMinInterval: time.Second,

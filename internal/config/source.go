@@ -14,14 +14,14 @@ func (d *decoder) sources(v value) (all []Source) {
 		if err := checkName(name); err != nil {
 			d.add(v.place, "%v", err)
 		}
-		s := Source{Name: name, Kind: SourceCluster, Load: Loading{Connections: DefaultLoadConnections, Chunk: DefaultLoadChunk}, WALAlarm: unset, WALLimit: DefaultWALLimit, OnLostPosition: LostPositionReload}
+		s := Source{Name: name, Kind: SourceCluster, Load: Loading{Connections: DefaultLoadConnections, Chunk: DefaultLoadChunk}, WALAlarm: unset, WALLimit: DefaultWALLimit, OnLostPosition: LostPositionReload, DDLTrigger: DDLTriggerAuto}
 		var inURL Secret
 		d.mapping(v, fields{
 			"kind":             parsed(d, &s.Kind, oneOf(SourceCluster, SourceDB)),
 			"url":              func(v value) { s.URL, inURL = d.sourceURL(v) },
 			"password":         d.secret(&s.Password),
 			"publication":      parsed(d, &s.Publication, parsePublication),
-			"ddl_trigger":      d.later,
+			"ddl_trigger":      parsed(d, &s.DDLTrigger, oneOf(DDLTriggerAuto, DDLTriggerOff)),
 			"load":             func(v value) { d.load(v, &s.Load) },
 			"wal_alarm":        parsed(d, &s.WALAlarm, parseSizeOrNone),
 			"wal_limit":        parsed(d, &s.WALLimit, parseSizeOrNone),
