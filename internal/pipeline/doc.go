@@ -17,6 +17,8 @@
 //     same transaction of the destination (promise 1).
 //   - A hidden version is swapped in only when the stream has passed the
 //     snapshot it was loaded from (promise 1).
+//   - What was seen by looking at the source, a table that is gone, renamed or
+//     changed, is carried out only when the stream has passed that (promise 1).
 //   - What is held in memory is bounded by Config.Memory (promise 7).
 //
 // Retry after a broken connection is the supervisor's: Run returns the error,

@@ -32,9 +32,6 @@ func (s *stream) told(b []byte, c *penstock.Changes) error {
 	}
 	for _, r := range ddl.shapes(s.types) {
 		for part := range strings.FieldsSeq(r.table.Parts) {
-			if s.capture.source.publication != "" {
-				break // which may have partitions by themselves
-			}
 			if t := s.tables[partOID(part)]; t != nil && s.delivers(t) {
 				s.gone(t, c) // it was a table of its own
 			}

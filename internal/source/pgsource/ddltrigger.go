@@ -18,7 +18,8 @@ import (
 type DDLTrigger uint8
 
 const (
-	// DDLTriggerAuto: where the role may make one, which takes a superuser.
+	// DDLTriggerAuto: where the role may make one, which takes a superuser, and no
+	// publication was prepared.
 	DDLTriggerAuto DDLTrigger = iota
 	// DDLTriggerOff: never; one that is there is removed.
 	DDLTriggerOff
@@ -61,7 +62,9 @@ func (c *capture) ensureTrigger(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return classify(err, "look up event triggers on "+c.where())
 	}
-	if c.source.trigger == DDLTriggerOff {
+	// With a publication that somebody prepared nothing of ours is put there; and
+	// what it leaves out, columns and rows, the triggers would not know.
+	if c.source.trigger == DDLTriggerOff || c.source.publication != "" {
 		if stamp != "" || there > 0 {
 			return classify(dropTrigger(ctx, conn, id), "drop event triggers on "+c.where())
 		}
