@@ -94,6 +94,10 @@ type Destination interface {
 	// SetStates changes table states outside of a batch, as Batch.States does.
 	// A table not known yet is added.
 	SetStates(ctx context.Context, states []TableStatus) error
+	// Expose sets whether a table that has no readable version is read as far
+	// as its hidden one is filled. A destination that has just been opened
+	// exposes nothing.
+	Expose(ctx context.Context, on bool) error
 	// Forget clears the position: the history it belongs to is lost. Readable
 	// versions stay readable; every table becomes TableResyncRequired.
 	Forget(ctx context.Context) error

@@ -156,9 +156,9 @@ func TestDatabaseStatements(t *testing.T) {
 	p.kill(t)
 	p.start(t)
 	dev = p.warehouse(t, "dev")
-	if rows := mustTable(t, dev, "SELECT target_database, refresh_interval FROM svv_integration ORDER BY 1"); !slices.Equal(rows, []string{"Warehouse 2|0", "one|0"}) {
-		t.Errorf("svv_integration has %q", rows)
-	}
+	await(t, "the options to be shown", func() bool {
+		return slices.Equal(mustTable(t, dev, "SELECT target_database, refresh_interval FROM svv_integration ORDER BY 1"), []string{"Warehouse 2|0", "one|0"})
+	})
 
 	// Dropping: not under the feet of others, unless by force.
 	inside := p.warehouse(t, "one")
@@ -195,6 +195,7 @@ func TestDatabaseStatements(t *testing.T) {
 
 	// Databases that a deleted integration leaves can be read, and be dropped.
 	p.tryDelete(t, "stated")
+	await(t, "the integration to be gone", func() bool { return p.describe(t, "stated") == nil })
 	if got := second(); !slices.Equal(got, []string{"1000|500500"}) {
 		t.Errorf("a detached database has %q", got)
 	}
@@ -287,4 +288,78 @@ func TestStatementsBesideReaders(t *testing.T) {
 	cancel()
 	busy.Wait()
 	p.awaitActive(t, "busy")
+}
+
+// TestOptionsTakeEffect: what the options of a destination database say holds
+// at once for a stream that runs, and for one that begins.
+func TestOptionsTakeEffect(t *testing.T) {
+	t.Parallel()
+	server := dbtest.New(t, testdb.Options{Fast: true})
+	admin := connect(t, server, "postgres")
+	execute(t, admin, "CREATE DATABASE raw ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+	src := connect(t, server, "raw")
+	execute(t, src, "CREATE TABLE notes (id int PRIMARY KEY, note text)", `INSERT INTO notes VALUES (1, 'caf' || chr(233)), (2, 'plain')`)
+	p := configured(t, server.URL("postgres"))
+	p.manual(t)
+	p.env = []string{"PENSTOCK_FAILPOINTS=target.before-loaded=sleep 4s"} // the first load takes its time
+	p.start(t)
+	p.integrate(t, "options", "raw")
+	p.awaitActive(t, "options")
+	dev := p.warehouse(t, "dev")
+	id := mustTable(t, dev, "SELECT trim(integration_id) FROM svv_integration")[0]
+	execute(t, dev, "CREATE DATABASE raw FROM INTEGRATION '"+id+"' SET ACCEPTINVCHARS TRUE")
+
+	// What is there of a load is shown as soon as that is wanted.
+	wh := p.warehouse(t, "raw")
+	state := func() string {
+		return strings.Join(mustTable(t, wh, "SELECT table_state FROM svv_integration_table_state WHERE table_name = 'notes'"), "")
+	}
+	await(t, "the load", func() bool { return state() == "ResyncInitiated" })
+	if _, err := table(t.Context(), wh, "SELECT * FROM notes"); err == nil && state() == "ResyncInitiated" {
+		t.Error("a table can be read that is not loaded")
+	}
+	execute(t, dev, "ALTER DATABASE raw INTEGRATION SET QUERY_ALL_STATES TRUE")
+	early := false
+	await(t, "the table to be shown", func() bool {
+		rows, err := table(t.Context(), wh, "SELECT count(*) FROM notes")
+		early = early || err == nil && state() == "ResyncInitiated"
+		return err == nil && slices.Equal(rows, []string{"2"})
+	})
+	if !early {
+		t.Error("the table was not shown before it was loaded")
+	}
+	await(t, "the load to be through", func() bool { return state() == "Synced" })
+
+	// A text that is not UTF-8, in the load and in the stream.
+	execute(t, src, `INSERT INTO notes VALUES (3, 'na' || chr(239) || 've')`)
+	want := []string{"1|caf?", "2|plain", "3|na?ve"}
+	await(t, "the texts", func() bool { return slices.Equal(mustTable(t, wh, "SELECT id, note FROM notes ORDER BY id"), want) })
+	execute(t, dev, "ALTER DATABASE raw INTEGRATION SET ACCEPTINVCHARS FALSE")
+	execute(t, src, `INSERT INTO notes VALUES (4, chr(239))`)
+	await(t, "the bad value", func() bool {
+		return slices.Equal(mustTable(t, wh, "SELECT id, note FROM notes WHERE id = 4"), []string{"4|"})
+	})
+
+	// An interval holds back what comes next, until it is shortened; who waits
+	// for the warehouse does not wait for it.
+	execute(t, dev, "ALTER DATABASE raw INTEGRATION SET REFRESH_INTERVAL 86400")
+	execute(t, src, "INSERT INTO notes VALUES (5, 'first')")
+	count := func() string { return mustTable(t, wh, "SELECT count(*) FROM notes")[0] }
+	execute(t, wh, "SET penstock.wait_for = 'now'")
+	if got := count(); got != "5" {
+		t.Errorf("who waits sees %s rows", got)
+	}
+	execute(t, wh, "RESET penstock.wait_for")
+	execute(t, src, "INSERT INTO notes VALUES (6, 'second')")
+	applied := func() string { return mustTable(t, dev, "SELECT last_replicated_checkpoint FROM svv_integration")[0] }
+	before := applied()
+	execute(t, src, "SELECT pg_logical_emit_message(false, 'other', 'moves on')")
+	await(t, "the source to show lag", func() bool {
+		return mustTable(t, dev, "SELECT current_lag > 500 FROM svv_integration")[0] == "t"
+	})
+	if got := count(); got != "5" || applied() != before {
+		t.Errorf("%s rows within the interval", got)
+	}
+	execute(t, dev, "ALTER DATABASE raw INTEGRATION SET REFRESH_INTERVAL 0")
+	await(t, "the row", func() bool { return count() == "6" })
 }

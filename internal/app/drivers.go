@@ -117,6 +117,7 @@ func (a *App) runner(in penstock.Integration, db penstock.DestinationDatabase) (
 		Target:      target,
 		Spec:        penstock.DatabaseSpec{Name: db.Name, Integration: in.ID, SourceARN: in.SourceARN, SourceDatabase: db.SourceDatabase},
 		Created:     db.CreatedAt,
+		Options:     db.Options,
 		Memory:      min(max(a.cfg.Memory/4, minStreamMemory), maxStreamMemory),
 		MinInterval: a.cfg.Target(name).FlushMinInterval,
 		BadValues:   pipeline.BadValuePolicy(a.cfg.Target(name).OnBadValue),

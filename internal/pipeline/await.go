@@ -34,6 +34,10 @@ func (p *Pipeline) Await(ctx context.Context, position string) error {
 	if err != nil {
 		return err
 	}
+	// Who waits does not wait for the refresh interval.
+	p.waiters.Add(1)
+	defer p.waiters.Add(-1)
+	fill(p.pressed)
 	for {
 		at, moved := p.status.reached()
 		if l.Reached(at, want) {

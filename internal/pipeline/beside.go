@@ -95,6 +95,7 @@ func (p *Pipeline) follow(ctx context.Context, view penstock.FollowedLoad, l *lo
 		b := &penstock.Batch{Partial: c.Open}
 		for _, tc := range c.Tables {
 			if !l.hasFailed(tc.Table.ID) {
+				p.repair(&tc.Rows)
 				b.Tables = append(b.Tables, compact.compact(tc, false))
 			}
 		}

@@ -220,6 +220,7 @@ func (l *loading) read(ctx context.Context, c penstock.Chunk, rows *penstock.Row
 		if l.p.strict() && bad.Total() > 0 {
 			return refused(&penstock.Unrepresentable{Table: c.Table, Values: bad})
 		}
+		l.p.repair(rows)
 		n, size = n+rows.Len(), size+rows.Size()
 		return w.Append(ctx, rows, bad)
 	})

@@ -128,6 +128,9 @@ func (s *small) current() *pipeline.Pipeline {
 	return s.pipe
 }
 
+// tune changes the options of the pipeline that was started last.
+func (s *small) tune(o penstock.DatabaseOptions) { s.current().Tune(o) }
+
 // failures returns what runs have ended with so far.
 func (s *small) failures() []error {
 	s.mu.Lock()

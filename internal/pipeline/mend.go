@@ -73,6 +73,7 @@ func (m *mender) reread(ctx context.Context, a *applier, b *penstock.Batch, tb *
 			all = append(all, int32(i))
 		}
 		these := all[:rows.Len()]
+		m.p.repair(&rows)
 		return a.apply(ctx, &penstock.Batch{Next: b.Next, Partial: true, Strict: b.Strict, Tables: []penstock.TableBatch{
 			{Table: tb.Table, Rows: &rows, Mend: true, Remove: these, Put: these, BadValues: bad}}}, false)
 	})

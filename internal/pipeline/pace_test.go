@@ -2,6 +2,8 @@ package pipeline_test
 
 import (
 	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -175,4 +177,172 @@ func (s *small) state(table string) penstock.TableStatus {
 		}
 	}
 	return penstock.TableStatus{}
+}
+
+// TestRefreshInterval: caught up, batches are the interval apart; behind, they
+// follow each other; another interval is heeded at once, and what is no row is
+// not held up.
+func TestRefreshInterval(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSmall(t, 10)
+		s.config.Poll, s.config.Memory = time.Hour, 4<<20
+		s.config.Options.RefreshInterval = time.Minute
+		s.keep(t)
+		defer s.stop()
+		time.Sleep(time.Second)
+		if got := len(s.rows("keyed")); got != 10 {
+			t.Fatalf("after a second there are %d rows: the first load waits", got)
+		}
+		var mu sync.Mutex
+		var times []time.Time
+		s.target.Intercept(func(op string) error {
+			if op == "Apply" {
+				mu.Lock()
+				defer mu.Unlock()
+				times = append(times, time.Now())
+			}
+			return nil
+		})
+		take := func() (all []time.Time) {
+			mu.Lock()
+			defer mu.Unlock()
+			all, times = times, nil
+			return all
+		}
+		next := 100
+		insert := func(n int, body string) {
+			for range n {
+				s.db.Do(func(tx *memsource.Tx) { tx.Insert("keyed", next, 0, body) })
+				next++
+			}
+		}
+		for range 600 {
+			insert(1, "")
+			time.Sleep(time.Second)
+		}
+		applied := take()
+		if n := len(applied); n < 9 || n > 12 {
+			t.Errorf("%d batches in ten minutes", n)
+		}
+		for i := 1; i < len(applied); i++ {
+			if d := applied[i].Sub(applied[i-1]); d < time.Minute {
+				t.Errorf("batch %d comes %s after the one before", i, d)
+			}
+		}
+
+		// As much as a batch may hold does not wait.
+		time.Sleep(2 * time.Minute)
+		insert(1, "")
+		time.Sleep(time.Second)
+		take()
+		insert(40, strings.Repeat("x", 100_000)) // four times a batch
+		time.Sleep(time.Second)
+		if got, n := len(s.rows("keyed")), len(take()); got < next-90-10 || n < 3 {
+			t.Errorf("behind, %d of %d rows are there after a second, in %d batches", got, next-90, n)
+		}
+
+		// Another interval is heeded at once.
+		time.Sleep(2 * time.Minute)
+		insert(1, "")
+		time.Sleep(time.Second)
+		insert(1, "")
+		time.Sleep(5 * time.Second)
+		if got := len(s.rows("keyed")); got != next-90-1 {
+			t.Errorf("%d rows, want %d: the interval is not over", got, next-91)
+		}
+		s.tune(penstock.DatabaseOptions{})
+		time.Sleep(time.Second)
+		if got := len(s.rows("keyed")); got != next-90 {
+			t.Errorf("%d rows, want %d: there is no interval any more", got, next-90)
+		}
+
+		// Who waits for the warehouse does not wait for the interval.
+		s.tune(penstock.DatabaseOptions{RefreshInterval: time.Hour})
+		insert(1, "")
+		time.Sleep(time.Second)
+		insert(1, "")
+		began := time.Now()
+		if err := s.current().Await(t.Context(), ""); err != nil || time.Since(began) > time.Second || len(s.rows("keyed")) != next-90 {
+			t.Errorf("waited for %s, %d rows, %v", time.Since(began), len(s.rows("keyed")), err)
+		}
+
+		// Idle, the source may forget.
+		s.tune(penstock.DatabaseOptions{RefreshInterval: time.Hour})
+		for range 100 {
+			s.db.Tick()
+			time.Sleep(time.Second)
+		}
+		if st := s.status(); st.RetainedWAL > 80 {
+			t.Errorf("idle, the source retains %d steps", st.RetainedWAL)
+		}
+	})
+}
+
+// TestInvalidText: text that is not UTF-8 is repaired if that is wanted, in
+// loads and in the stream, and counts as bad otherwise.
+func TestInvalidText(t *testing.T) {
+	t.Parallel()
+	s := newSmall(t, 0)
+	s.config.Options.AcceptInvChars = true
+	s.db.Do(func(tx *memsource.Tx) { tx.Insert("keyed", 1, 0, "a\xffb\xc3") })
+	s.keep(t)
+	defer s.stop()
+	await(t, "the load", func() bool { return len(s.rows("keyed")) == 1 && s.state("whole").State == penstock.TableSynced })
+	s.db.Do(func(tx *memsource.Tx) {
+		tx.Insert("keyed", 2, 0, "\xe2\x82\xac\xe2\x82")
+		tx.Insert("whole", 3, 0, "\xff")
+	})
+	s.db.Do(func(tx *memsource.Tx) { tx.Delete("whole", 3) })
+	await(t, "the rows", func() bool { return len(s.rows("keyed")) == 2 && s.status().RowsChanged == 3 })
+	got := map[string]bool{}
+	_, rows, _ := s.target.Read("shop", "public", "keyed")
+	for i := range rows.Len() {
+		got[rows.Vectors[2].Text(i)] = true
+	}
+	if !got["a?b?"] || !got["€??"] {
+		t.Errorf("the texts are %v", got)
+	}
+	if n := len(s.rows("whole")); n != 0 {
+		t.Errorf("%d rows, want none: the deleted one is not found", n)
+	}
+}
+
+// TestExposed: tables in their first load can be read while that is wanted.
+func TestExposed(t *testing.T) {
+	t.Parallel()
+	s := newSmall(t, 10)
+	held := make(chan struct{})
+	s.source.Intercept(func(op string) error {
+		if op == "Stream" {
+			<-held // loaded, and not swapped in
+		}
+		return nil
+	})
+	s.keep(t)
+	await(t, "the load", func() bool { return s.status().RowsLoaded == 30 })
+	if s.rows("keyed") != nil {
+		t.Error("a table can be read that is not loaded")
+	}
+	s.tune(penstock.DatabaseOptions{QueryAllStates: true})
+	await(t, "the table to be shown", func() bool { return len(s.rows("keyed")) == 10 })
+	s.tune(penstock.DatabaseOptions{})
+	await(t, "the table to be hidden", func() bool { return s.rows("keyed") == nil })
+	close(held)
+	s.settle(t, allKinds...)
+
+	// What the configuration says holds from the start.
+	s.stop()
+	s.config.Options.QueryAllStates = true
+	s.create("late", penstock.IdentityKey)
+	s.source.Intercept(func(op string) error {
+		if op == "Load" || op == "LoadBeside" {
+			return penstock.Errorf(penstock.KindSetting, "no load")
+		}
+		return nil
+	})
+	s.keep(t)
+	s.settle(t, "keyed")
+	s.source.Intercept(nil)
+	s.settle(t, "late")
 }

@@ -94,14 +94,14 @@ func (r *replication) pin(ctx context.Context, hold time.Duration, held *time.Du
 	}
 	to := source.Position()
 	r.target.Store(&to)
-	fill(r.hurry)
+	fill(r.p.pressed)
 	r.stream.Until(to)
 	view, there, err := r.viewAt(ctx, to)
 	if err != nil {
 		return nil, false, errors.Join(err, source.Close())
 	}
 	*held += time.Since(there)
-	return &Pinned{Source: source, Destination: view}, false, nil
+	return &Pinned{Source: source, Destination: repairedView{view, r.p}}, false, nil
 }
 
 // letGo lifts what pin has put on the stream.

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"penstock"
 	"penstock/internal/failpoint"
 )
@@ -39,6 +41,9 @@ type Config struct {
 	// is NullifyBadValues.
 	BadValues BadValuePolicy
 
+	// Options are those of the destination database; Tune changes them.
+	Options penstock.DatabaseOptions
+
 	// Journal takes note of what the stream does; nil to keep nothing.
 	Journal penstock.Journal
 
@@ -58,7 +63,12 @@ type Pipeline struct {
 	open    openStream
 	pinning chan struct{} // holds one while Pin works
 	retry   retries
-	beside  *beside // a load beside the stream; nil if there is none
+	pace    pacer
+	options atomic.Pointer[penstock.DatabaseOptions]
+	tuned   chan struct{} // options have changed
+	pressed chan struct{} // the applier is to look whether its pause is over
+	waiters atomic.Int32  // how many wait for the destination
+	beside  *beside       // a load beside the stream; nil if there is none
 	told    told
 	passed  *sight       // what was seen at the source, passed since, and is to be carried out
 	shrink  atomic.Int32 // how often the limit has been halved
@@ -91,7 +101,9 @@ func New(cfg Config) *Pipeline {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	p := &Pipeline{cfg: cfg, log: cfg.Logger.With("integration", cfg.Spec.Integration, "destination", cfg.Spec.Name), looks: make(chan struct{}, 1), pinning: make(chan struct{}, 1)}
+	p := &Pipeline{cfg: cfg, log: cfg.Logger.With("integration", cfg.Spec.Integration, "destination", cfg.Spec.Name), looks: make(chan struct{}, 1), tuned: make(chan struct{}, 1), pressed: make(chan struct{}, 1), pinning: make(chan struct{}, 1)}
+	p.pace.min = cfg.MinInterval
+	p.options.Store(&cfg.Options)
 	p.status.init(cfg)
 	return p
 }
@@ -145,22 +157,32 @@ func (p *Pipeline) carry(ctx context.Context) (err error) {
 	if err := p.startAgain(ctx, dest); err != nil {
 		return err
 	}
+	if err := p.exposeNow(ctx, dest); err != nil {
+		return err
+	}
 	defer p.stopBeside()
 	p.current.Store(&running{p.writer, p.capture})
 	defer func() {
 		p.current.Store(nil)
 		p.status.tellWaiters()
 	}()
-	for ctx.Err() == nil {
-		err := p.turn(ctx)
-		if over := limitOf(err); over != nil {
-			return p.giveUp(ctx, dest, over)
+	g, carrying := errgroup.WithContext(ctx)
+	carrying, end := context.WithCancel(carrying)
+	g.Go(func() error { return p.expose(carrying) })
+	g.Go(func() error {
+		defer end()
+		for carrying.Err() == nil {
+			if err := p.turn(carrying); err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
-		}
+		return nil
+	})
+	err = g.Wait()
+	if over := limitOf(err); over != nil {
+		return p.giveUp(ctx, dest, over)
 	}
-	return nil
+	return err
 }
 
 // turn does what is to be done about tables, and then streams until there is

@@ -33,8 +33,10 @@ type replication struct {
 	filled  atomic.Bool // the reader has something that the applier has not got
 	stop    atomic.Bool // end at the next transaction boundary
 
+	taken  int64        // batches that the applier has taken
+	urgent atomic.Int64 // the newest, counted likewise, that is not to wait for the refresh interval
+
 	target  atomic.Pointer[penstock.Position] // that Pin waits for, rows or not
-	hurry   chan struct{}                     // filled to have it applied without a pause
 	applied chan struct{}                     // filled after each batch, for Pin
 	done    chan struct{}                     // closed at the end
 
@@ -53,7 +55,7 @@ func (p *Pipeline) replicate(ctx context.Context, t *turn) (err error) {
 	p.status.streaming()
 	p.log.Info("streaming", "from", p.writer.position, "tables", len(t.tables))
 	r := &replication{p: p, stream: stream, writer: p.writer, tables: t.tables, from: p.writer.position, reached: make(chan struct{}, 1), mender: newMender(p, t.mend),
-		free: make(chan *penstock.Changes, 2), full: make(chan *penstock.Changes), hurry: make(chan struct{}, 1), applied: make(chan struct{}, 1), done: make(chan struct{})}
+		free: make(chan *penstock.Changes, 2), full: make(chan *penstock.Changes), applied: make(chan struct{}, 1), done: make(chan struct{})}
 	defer close(r.done)
 	for range cap(r.free) {
 		r.free <- &penstock.Changes{}
@@ -79,7 +81,7 @@ func (p *Pipeline) replicate(ctx context.Context, t *turn) (err error) {
 // read fills Changes and hands them over at transaction boundaries.
 func (r *replication) read(ctx context.Context) error {
 	at := r.from
-	for {
+	for n := int64(1); ; n++ {
 		var c *penstock.Changes
 		select {
 		case c = <-r.free:
@@ -93,6 +95,10 @@ func (r *replication) read(ctx context.Context) error {
 		}
 		at = c.Position
 		r.p.status.handOver()
+		if !r.waiting.Load() {
+			r.urgent.Store(n)
+			fill(r.p.pressed)
+		}
 		select {
 		case r.full <- c:
 			r.filled.Store(false)
@@ -131,6 +137,9 @@ func (r *replication) fill(ctx context.Context, c *penstock.Changes) (last bool,
 		if len(c.Passed) > 0 || r.waiting.Load() || c.Size() >= r.p.limit()/2 {
 			return false, nil
 		}
+		if c.Empty() && r.p.refreshInterval() > 0 {
+			return false, nil // a position costs nothing, and lets the source forget
+		}
 	}
 }
 
@@ -154,6 +163,7 @@ func (r *replication) due(c *penstock.Changes) bool {
 // told.
 func (r *replication) await(p penstock.Position) {
 	r.awaited.Store(&p)
+	fill(r.p.pressed)
 	r.stream.Wake()
 }
 
@@ -174,9 +184,8 @@ func (r *replication) applyAll(ctx context.Context) error {
 	compact := newCompactor()
 	apply := &applier{w: r.p.writer, stream: true}
 	defer apply.leave()
-	pace := pacer{min: r.p.cfg.MinInterval}
 	for {
-		if err := pace.wait(ctx, r.hurry); err != nil {
+		if err := r.p.pace.wait(ctx, r.next, r.p.pressed); err != nil {
 			return err
 		}
 		r.waiting.Store(true)
@@ -188,16 +197,32 @@ func (r *replication) applyAll(ctx context.Context) error {
 		if !ok {
 			return nil
 		}
+		r.taken++
 		began := time.Now()
-		size := c.Size()
+		size, rows := c.Size(), !c.Empty()
 		if err := r.applyOne(ctx, c, compact, apply); err != nil {
 			return err
 		}
 		fill(r.applied)
 		r.p.status.arrived(c.Position, c.Open)
-		pace.applied(time.Since(began), c.Open || size >= r.p.limit()/4 || r.target.Load() != nil)
+		r.p.pace.applied(time.Since(began), rows, c.Open || size >= r.p.limit()/4 || r.target.Load() != nil)
 		c.Reset()
 		r.free <- c
+	}
+}
+
+// next returns when the next batch may be applied. What Pin waits for does not
+// wait at all; for the refresh interval nothing does while the stream is behind,
+// or if it is somebody who waits, or something else than rows.
+func (r *replication) next() time.Time {
+	pace := &r.p.pace
+	switch interval := r.p.refreshInterval(); {
+	case r.target.Load() != nil:
+		return time.Time{}
+	case interval == 0, r.urgent.Load() > r.taken, r.awaited.Load() != nil, r.p.waiters.Load() > 0, pace.until.After(pace.ended.Add(interval)):
+		return pace.until
+	default:
+		return pace.ended.Add(interval)
 	}
 }
 
@@ -206,6 +231,7 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 	p := r.p
 	b := &penstock.Batch{Next: c.Position, CommitTime: c.CommitTime, Partial: c.Open, Strict: p.strict(), Alter: c.Altered, Drop: c.Dropped}
 	for _, tc := range c.Tables {
+		p.repair(&tc.Rows)
 		b.Tables = append(b.Tables, compact.compact(tc, r.mender.mends(tc.Table.ID)))
 	}
 	for _, t := range r.tables {
@@ -392,36 +418,4 @@ func (p *Pipeline) watch(ctx context.Context) (*sight, *turn, error) {
 		return nil, nil, err
 	}
 	return s, t, p.checkRetention(ctx)
-}
-
-// pacer spaces batches while caught up.
-type pacer struct {
-	min   time.Duration
-	until time.Time
-}
-
-// wait blocks until the next batch may be applied, or has to be at once.
-func (p *pacer) wait(ctx context.Context, hurry <-chan struct{}) error {
-	d := time.Until(p.until)
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-hurry:
-	case <-t.C:
-	}
-	return nil
-}
-
-// applied takes note of how long a batch took, and whether more is waiting.
-// Caught up, applying takes up a quarter of one core at the most.
-func (p *pacer) applied(took time.Duration, behind bool) {
-	p.until = time.Time{}
-	if !behind {
-		p.until = time.Now().Add(max(p.min, 3*took))
-	}
 }

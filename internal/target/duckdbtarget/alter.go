@@ -140,6 +140,9 @@ func (d *Destination) name(ctx context.Context, tx *metaChange, m *move) error {
 		m.v.Table = tx.freeTable(m.New.ID, m.v.Schema, m.New.Name)
 	}
 	m.entry.set(m.v)
+	if err := d.hide(ctx, d.writer, tx); err != nil { // what is exposed under that name
+		return err
+	}
 	return d.writer.exec(ctx, "ALTER TABLE "+from+" RENAME TO "+ident(m.v.Table))
 }
 

@@ -55,6 +55,9 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 		tx.drop(id)
 		d.pending.drops = true
 	}
+	for i := range b.Alter {
+		tx.entry(b.Alter[i].New.ID) // its view goes first
+	}
 	if err := d.flush(ctx, tx); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ type metaChange struct {
 	entries  map[penstock.TableID]*entry // changed; nil: removed
 	tables   []string                    // statements that make, drop, rename tables, still to be executed
 	released []penstock.TableID          // loads that are over
+	hid      map[penstock.TableID]bool   // whose views have been dropped
 
 	before, after failpoint.Point // around the commit
 }
@@ -144,6 +145,9 @@ func (tx *metaChange) empty() bool {
 
 // flush executes the statements of a change, inside the writer's transaction.
 func (d *Destination) flush(ctx context.Context, tx *metaChange) error {
+	if err := d.hide(ctx, d.writer, tx); err != nil {
+		return err
+	}
 	statements := tx.tables
 	tx.tables = nil
 	return d.writer.execAll(ctx, statements...)
@@ -152,7 +156,13 @@ func (d *Destination) flush(ctx context.Context, tx *metaChange) error {
 // write writes a change inside a transaction.
 func (d *Destination) write(ctx context.Context, c *conn, tx *metaChange) error {
 	meta := ident(d.db.alias) + "." + metaSchema
+	if err := d.hide(ctx, c, tx); err != nil {
+		return err
+	}
 	if err := c.execAll(ctx, tx.tables...); err != nil {
+		return err
+	}
+	if err := d.show(ctx, c, tx); err != nil {
 		return err
 	}
 	for id, e := range tx.entries {

@@ -25,6 +25,7 @@ type Destination struct {
 	writer  *conn
 	partial bool
 	pending effects // of the partial batches in that transaction
+	exposed bool    // see Expose
 
 	mu      sync.Mutex // guards what follows, which chunks share
 	closed  bool
@@ -54,6 +55,9 @@ func (d *Destination) recover(ctx context.Context, spec penstock.DatabaseSpec) e
 		tx.forget("the database was taken over by another integration")
 	}
 	for id, e := range d.entries {
+		if e.Shown != "" {
+			tx.entry(id) // to be exposed anew, if it is to be
+		}
 		if !adopt && e.Hidden != nil && e.Join == "" && !e.resumable(d.applied) {
 			e := tx.entry(id)
 			tx.dropHidden(id, e)

@@ -91,6 +91,7 @@ type entry struct {
 	Readable *version    `json:"readable,omitempty"`
 	Hidden   *version    `json:"hidden,omitempty"`
 	Loads    int         `json:"loads,omitempty"` // hidden versions ever made
+	Shown    string      `json:"shown,omitempty"` // the view of Hidden; see expose.go
 
 	// Of a load that is kept if it breaks, see Destination.Keep.
 	Kept  penstock.Snapshot `json:"kept,omitempty"`  // what its chunks show together

@@ -104,7 +104,7 @@ func isCompanion(file string) bool {
 
 var _ penstock.NameKeeper = (*Warehouse)(nil)
 
-// Stored implements penstock.NameKeeper.
+// Stored implements penstock.NameKeeper. Tables that are exposed are among them.
 func (w *Warehouse) Stored(ctx context.Context, database string) ([]penstock.StoredTable, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -135,12 +135,18 @@ func (w *Warehouse) Stored(ctx context.Context, database string) ([]penstock.Sto
 			return nil, err
 		}
 		if v := e.Readable; v != nil {
-			types := make([]string, len(v.Shape.Columns))
-			for i := range types {
-				types[i] = sqlType(v.Shape.Columns[i].Type)
-			}
-			stored = append(stored, penstock.StoredTable{Shape: v.Shape.Table, Schema: v.Schema, Table: v.Table, Columns: v.Columns, Types: types})
+			stored = append(stored, storedTable(v, v.Table))
+		} else if e.Shown != "" {
+			stored = append(stored, storedTable(e.Hidden, e.Shown))
 		}
 	}
 	return stored, nil
+}
+
+func storedTable(v *version, name string) penstock.StoredTable {
+	types := make([]string, len(v.Shape.Columns))
+	for i := range types {
+		types[i] = sqlType(v.Shape.Columns[i].Type)
+	}
+	return penstock.StoredTable{Shape: v.Shape.Table, Schema: v.Schema, Table: name, Columns: v.Columns, Types: types}
 }

@@ -163,6 +163,16 @@ func (db *database) setStates(states []penstock.TableStatus) {
 	}
 }
 
+// Expose implements penstock.Destination.
+func (d *Destination) Expose(ctx context.Context, on bool) error {
+	defer d.target.mu.Unlock()
+	if err := d.begin(ctx, "Expose"); err != nil {
+		return err
+	}
+	d.db.exposed = on
+	return nil
+}
+
 // Forget implements penstock.Destination.
 func (d *Destination) Forget(ctx context.Context) error {
 	defer d.target.mu.Unlock()

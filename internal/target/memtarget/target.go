@@ -24,6 +24,7 @@ type database struct {
 	applied penstock.Position
 	tables  map[penstock.TableID]*table
 	open    *Destination
+	exposed bool
 }
 
 // New returns an empty target.
@@ -69,6 +70,7 @@ func (t *Target) Open(_ context.Context, spec penstock.DatabaseSpec) (penstock.D
 	default:
 		return nil, penstock.Errorf(penstock.KindConflict, "open database %q: it belongs to another integration or source database", spec.Name)
 	}
+	db.exposed = false
 	db.open = &Destination{target: t, db: db}
 	return db.open, nil
 }
@@ -134,6 +136,11 @@ func (t *Target) Read(database, schema, name string) (shape penstock.Table, rows
 	}
 	for _, tab := range db.tables {
 		if v := tab.readable; v != nil && v.shape.Schema == schema && v.shape.Name == name {
+			return v.shape, v.copy(), true
+		}
+	}
+	for _, tab := range db.tables {
+		if v := tab.hidden; db.exposed && v != nil && tab.readable == nil && v.shape.Schema == schema && v.shape.Name == name {
 			return v.shape, v.copy(), true
 		}
 	}

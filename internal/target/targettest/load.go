@@ -99,6 +99,83 @@ func testUnfinishedLoad(e *env) {
 	e.wantRows("shop", b, rowsOf(b, []any{2}))
 }
 
+// testExpose: what there is of a first load can be read while it is exposed,
+// and gives way to the whole; a table that is loaded again shows what it had.
+func testExpose(e *env) {
+	d := e.open()
+	a, b := orders(), shapeOf("2", "items", 1, column("id", penstock.TypeInt32))
+	had := rowsOf(b, []any{1})
+	e.load(d, b, had)
+	for _, shape := range []*penstock.Table{a, b} {
+		e.ok(d.Ensure(e.Context(), shape))
+	}
+	e.wantUnreadable("shop", a)
+	e.ok(d.Expose(e.Context(), true))
+	e.ok(d.Expose(e.Context(), true))
+	e.wantRows("shop", a, rowsOf(a))
+	e.chunk(d, a.ID, "1", rowsOf(a, []any{1, "one", 10}))
+	e.chunk(d, b.ID, "2", rowsOf(b, []any{2}))
+	e.wantRows("shop", a, rowsOf(a, []any{1, "one", 10}))
+	e.wantRows("shop", b, had)
+	e.wantState(d, a.ID, penstock.TableResyncInitiated, false)
+
+	// It shows what follows the load as well, begins again with it, and can be hidden.
+	e.ok(d.Ensure(e.Context(), a))
+	e.wantRows("shop", a, rowsOf(a))
+	e.chunk(d, a.ID, "3", rowsOf(a, []any{2, "two", 20}))
+	e.ok(d.Loaded(e.Context(), a.ID, "snap"))
+	e.apply(d, changesOf(a).insert(3, "three", 30).batch())
+	all := rowsOf(a, []any{2, "two", 20}, []any{3, "three", 30})
+	e.wantRows("shop", a, all)
+	e.ok(d.Expose(e.Context(), false))
+	e.wantUnreadable("shop", a)
+	e.ok(d.Expose(e.Context(), true))
+	e.wantRows("shop", a, all)
+
+	// Nothing is exposed after opening, until that is said again.
+	e.ok(d.Close())
+	e.s.Restart(e.T)
+	d = e.open()
+	e.wantUnreadable("shop", a)
+	e.ok(d.Expose(e.Context(), true))
+	e.wantRows("shop", a, all)
+	pos := e.state(d).Applied
+	e.ok(d.Apply(e.Context(), pos, &penstock.Batch{Next: pos + "+", Swap: []penstock.TableID{a.ID}}))
+	e.wantRows("shop", a, all)
+	e.wantState(d, a.ID, penstock.TableSynced, true)
+	e.ok(d.Expose(e.Context(), false))
+	e.wantRows("shop", a, all)
+
+	// A table that is dropped, or forgotten, is exposed no more.
+	e.ok(d.Expose(e.Context(), true))
+	c := shapeOf("3", "more", 1, column("id", penstock.TypeInt32))
+	e.ok(d.Ensure(e.Context(), c))
+	e.wantRows("shop", c, rowsOf(c))
+	pos = e.state(d).Applied
+	e.ok(d.Apply(e.Context(), pos, &penstock.Batch{Next: pos + "+", Drop: []penstock.TableID{c.ID}}))
+	e.wantUnreadable("shop", c)
+	e.ok(d.Ensure(e.Context(), c))
+	e.ok(d.Forget(e.Context()))
+	e.wantUnreadable("shop", c)
+	e.wantRows("shop", a, all)
+}
+
+// testExposedName: a table that becomes readable has its name, whatever is
+// exposed under it.
+func testExposedName(e *env) {
+	d := e.open()
+	e.ok(d.Expose(e.Context(), true))
+	old, younger := orders(), orders()
+	younger.ID = "777"
+	e.ok(d.Ensure(e.Context(), old))
+	e.chunk(d, old.ID, "4", rowsOf(old, []any{1, "one", 10}))
+	want := rowsOf(younger, []any{2, "two", 20})
+	e.load(d, younger, want)
+	e.wantRows("shop", younger, want)
+	e.ok(d.Expose(e.Context(), false))
+	e.wantRows("shop", younger, want)
+}
+
 func testLoadedSurvivesRestart(e *env) {
 	d := e.open()
 	shape := orders()

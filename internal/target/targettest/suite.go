@@ -52,6 +52,8 @@ func Run(t *testing.T, empty func(t *testing.T) Subject) {
 		{"LoadJoinSwap", testLoadJoinSwap},
 		{"ReloadKeepsReadable", testReloadKeepsReadable},
 		{"UnfinishedLoad", testUnfinishedLoad},
+		{"Expose", testExpose},
+		{"ExposedName", testExposedName},
 		{"LoadedSurvivesRestart", testLoadedSurvivesRestart},
 		{"AppendConcurrently", testAppendConcurrently},
 		{"ChunkUndone", testChunkUndone},

@@ -1,0 +1,51 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+)
+
+// pacer spaces the batches of a stream that is caught up: applying takes up a
+// quarter of one core at the most, and what the user wants cheap rather than
+// fresh comes at the refresh interval.
+type pacer struct {
+	min   time.Duration // between two batches
+	until time.Time     // the next one not before
+	ended time.Time     // the last one with rows; zero if more was waiting
+}
+
+// wait blocks until the next batch may be applied. next says when that is;
+// look tells that it may say something else by now.
+func (p *pacer) wait(ctx context.Context, next func() time.Time, look <-chan struct{}) error {
+	for {
+		d := time.Until(next())
+		if d <= 0 {
+			return ctx.Err()
+		}
+		t := time.NewTimer(d)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		case <-look:
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}
+
+// applied takes note of how long a batch took, whether it had rows, and
+// whether more is waiting.
+func (p *pacer) applied(took time.Duration, rows, behind bool) {
+	now := time.Now()
+	p.until = time.Time{}
+	if !behind {
+		p.until = now.Add(max(p.min, 3*took))
+	}
+	switch {
+	case behind:
+		p.ended = time.Time{}
+	case rows:
+		p.ended = now
+	}
+}
