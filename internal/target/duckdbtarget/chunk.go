@@ -35,6 +35,9 @@ func (d *Destination) Chunk(ctx context.Context, id penstock.TableID) (penstock.
 	case w.e == nil || w.e.Hidden == nil || w.load == nil:
 		return nil, penstock.Errorf(penstock.KindNotFound, "write a chunk of table %s to database %q: it is not being loaded", id, d.db.name)
 	}
+	if err := d.enter(ctx); err != nil {
+		return nil, err
+	}
 	c, err := d.connection()
 	if err == nil {
 		if err = c.exec(ctx, "BEGIN"); err != nil {
@@ -42,6 +45,7 @@ func (d *Destination) Chunk(ctx context.Context, id penstock.TableID) (penstock.
 		}
 	}
 	if err != nil {
+		d.leave()
 		return nil, d.fault(err, "write a chunk of %s to database %q", &w.e.Hidden.Shape.Table, d.db.name)
 	}
 	w.c = c
@@ -84,8 +88,7 @@ func (w *chunkWriter) Commit(ctx context.Context, chunk penstock.Chunk) error {
 		w.Close()
 		return w.d.fault(err, "commit a chunk of %s to database %q", &w.e.Hidden.Shape.Table, w.d.db.name)
 	}
-	w.d.release(w.c)
-	w.c = nil
+	w.end()
 	_ = failpoint.Here(failpoint.TargetAfterAppend)
 	w.d.mu.Lock()
 	defer w.d.mu.Unlock()
@@ -102,8 +105,14 @@ func (w *chunkWriter) Close() {
 		return
 	}
 	w.c.rollback()
+	w.end()
+}
+
+// end gives back the connection.
+func (w *chunkWriter) end() {
 	w.d.release(w.c)
 	w.c = nil
+	w.d.leave()
 }
 
 // Keep implements penstock.Destination.

@@ -33,6 +33,7 @@ type Destination struct {
 	entries map[penstock.TableID]*entry // entries are replaced, never changed
 	loading map[penstock.TableID]*load
 	idle    []*conn // for chunks
+	gate    gate
 }
 
 // load is what a load has brought by now.
