@@ -202,6 +202,7 @@ func (c *chaosRun) rounds() {
 		if c.t.Failed() {
 			return
 		}
+		c.verify(true)
 	}
 }
 
@@ -236,6 +237,7 @@ func (c *chaosRun) round(ctx context.Context, n int) {
 		c.t.Logf("round %d: %s, %v", n, f.name, time.Since(began).Round(time.Millisecond))
 	}
 	altering.Wait()
+	c.verify(false)
 	c.await(int64(40 * (len(faults) + 2)))
 	stop()
 	writing.Wait()

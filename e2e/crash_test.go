@@ -45,6 +45,7 @@ func TestKilled(t *testing.T) {
 	p.awaitActive(t, "killed")
 	awaitEqual(t, p, source, tables)
 	assertHistory(t, p, db.Name)
+	p.wantVerified(t, "killed")
 }
 
 // assertHistory checks that the tables of a destination database are Synced.

@@ -76,6 +76,7 @@ show(rds.create_integration(IntegrationName="bench-analytics", SourceArn=%q, Tar
 	awaitProgress(t, p)
 	lags := measureLag(t, server, p)
 	t.Logf("commit to queryable under load: p50 %v, max %v", lags[len(lags)/2], lags[len(lags)-1])
+	p.wantVerified(t, "bench-analytics")
 	load.stop(t)
 
 	source, err := server.Conn(ctx, "bench")

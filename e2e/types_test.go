@@ -220,4 +220,5 @@ func TestTypes(t *testing.T) {
 		}
 	}
 	compareNamed(t, source, warehouse)
+	p.wantVerified(t, "zoo")
 }

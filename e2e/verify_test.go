@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	duck "github.com/duckdb/duckdb-go-bindings"
@@ -71,6 +72,44 @@ func (p *penstock) verify(t testing.TB, args ...string) (v verified, code int) {
 		t.Fatalf("verify %v ends with %d, %v:\n%s%s", args, cmd.ProcessState.ExitCode(), err, &stdout, &stderr)
 	}
 	return v, cmd.ProcessState.ExitCode()
+}
+
+// wrong says what is not equal; "" if nothing. Tables that could not be compared
+// count only if all should be.
+func (v verified) wrong(all bool) string {
+	var out []string
+	for _, d := range v.Databases {
+		if all && d.Error != "" {
+			out = append(out, d.Error)
+		}
+		for _, x := range d.Tables {
+			name := x.Schema + "." + x.Name + ": "
+			if all && x.NotCompared != "" {
+				out = append(out, name+x.NotCompared)
+			}
+			if x.Missing+x.Extra+x.Different > 0 {
+				out = append(out, fmt.Sprintf("%s%d missing, %d too many, %d different of %d rows: %v", name, x.Missing, x.Extra, x.Different, x.Rows, x.Differences))
+			}
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+// wantVerified has penstock verify find all tables equal.
+func (p *penstock) wantVerified(t testing.TB, integration string) {
+	t.Helper()
+	if v, code := p.verify(t, integration); code != 0 || len(v.Databases) == 0 || v.wrong(true) != "" {
+		t.Errorf("penstock verify ends with %d: %s", code, v.wrong(true))
+	}
+}
+
+// verify compares in the midst of everything, or once everything is settled.
+func (c *chaosRun) verify(settled bool) {
+	c.mustRun()
+	v, code := c.p.verify(c.t, "chaotic")
+	if wrong := v.wrong(settled); wrong != "" || code != 0 && settled {
+		c.violation("penstock verify ends with %d: %s", code, wrong)
+	}
 }
 
 // corrupt changes the file of a destination database, as only a fault could.
@@ -234,4 +273,52 @@ func TestVerifyUnderLoad(t *testing.T) {
 	stop()
 	clients.Wait()
 	t.Logf("%d rows compared; applying was held for %.0f ms at the most", rows, 1000*held)
+}
+
+// TestVerifyEnds: a verification ends with its client and with the server, and
+// replication goes on or ends as if there had been none.
+func TestVerifyEnds(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Shared(t)
+	db.Exec(t, `CREATE TABLE t (id int PRIMARY KEY)`, `INSERT INTO t VALUES (1)`)
+	p := newPenstock(t, db.URL())
+	p.integrate(t, "ends", db.Name)
+	p.awaitActive(t, "ends")
+	source, open := db.Conn(t), db.Conn(t)
+	if _, err := open.Exec(t.Context(), "BEGIN; INSERT INTO t VALUES (2)"); err != nil {
+		t.Fatal(err)
+	}
+	waits := func() bool {
+		return len(mustTable(t, source, "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE_REPLICATION_SLOT%' AND state = 'active' AND datname = current_database()")) > 0
+	}
+	start := func() *exec.Cmd {
+		cmd := exec.Command(binary(t), "verify", "ends", "--wait", "10m", "--config", p.config)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "the source to wait for the open transaction", waits)
+		return cmd
+	}
+	client := start()
+	client.Process.Kill()
+	client.Wait()
+	await(t, "the slot to be given up", func() bool { return !waits() })
+	db.Exec(t, `INSERT INTO t VALUES (3)`)
+	awaitEqual(t, p, source, map[string]string{"t": "SELECT id FROM t ORDER BY id"})
+
+	client = start()
+	db.Exec(t, `INSERT INTO t VALUES (4)`)
+	awaitEqual(t, p, source, map[string]string{"t": "SELECT id FROM t ORDER BY id"}) // while it waits
+	out, code := p.run(t, "verify", "ends", "--wait", "2s")
+	if code == 0 {
+		t.Errorf("exit code %d:\n%s", code, out)
+	}
+	p.drained(t, syscall.SIGTERM)
+	client.Wait()
+	if code := client.ProcessState.ExitCode(); code != 1 {
+		t.Errorf("a verification whose server stops ends with %d", code)
+	}
+	if left := mustTable(t, source, "SELECT slot_name FROM pg_replication_slots WHERE temporary AND database = current_database()"); len(left) > 0 {
+		t.Errorf("left at the source: %v", left)
+	}
 }

@@ -47,12 +47,15 @@ type VerifyProgress struct {
 }
 
 // Verify compares an integration's destination databases with their sources,
-// while replication goes on. One runs at a time; others wait. The error is
-// about the request: KindIntegrationNotFound, KindInvalid.
+// while replication goes on. One runs at a time; others wait, as long as they
+// would for a position. KindIntegrationNotFound and KindInvalid are about the
+// request.
 func (a *App) Verify(ctx context.Context, r VerifyRequest, progress func(VerifyProgress)) (*VerifyReport, error) {
 	select {
 	case a.verifying <- struct{}{}:
 		defer func() { <-a.verifying }()
+	case <-time.After(r.Wait):
+		return nil, penstock.Errorf(penstock.KindConflict, "another verification is running")
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
