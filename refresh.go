@@ -17,9 +17,10 @@ type RefreshScope uint8
 
 // The scopes.
 const (
-	RefreshNamed   RefreshScope = iota // those that it names
-	RefreshAll                         // every table that the source still has
-	RefreshInError                     // those that are not replicated as they should be
+	RefreshNamed      RefreshScope = iota // those that it names
+	RefreshAll                            // every table that the source still has
+	RefreshInError                        // those that are not replicated as they should be
+	RefreshRemediable                     // those whose content differs from the source's
 )
 
 // TableName is a table as a user names it. Without a schema it is the one table
@@ -36,9 +37,13 @@ func (n TableName) String() string {
 // Select returns the tables that r means, out of all of a destination
 // database, but for those that are being loaded anyway or are gone from the
 // source. KindNotFound if there is no table that r names, KindInvalid if a name
-// without a schema is that of several.
+// without a schema is that of several. Which tables are remediable is not in
+// their status: whoever compares them names them.
 func (r Refresh) Select(all []TableStatus) ([]TableStatus, error) {
 	var out []TableStatus
+	if r.Scope == RefreshRemediable {
+		return nil, &Error{Kind: KindInvalid, Message: "remediable tables have to be named"}
+	}
 	if r.Scope != RefreshNamed {
 		for _, t := range all {
 			if r.covers(t) && t.refreshable() {

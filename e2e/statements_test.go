@@ -363,3 +363,48 @@ func TestOptionsTakeEffect(t *testing.T) {
 	execute(t, dev, "ALTER DATABASE raw INTEGRATION SET REFRESH_INTERVAL 0")
 	await(t, "the row", func() bool { return count() == "6" })
 }
+
+// TestRemedy: tables that differ from their source, as only a fault of the
+// warehouse or of ours makes them, are found and loaded again: on request, and
+// by themselves.
+func TestRemedy(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Shared(t)
+	src := db.Conn(t)
+	execute(t, src, "CREATE TABLE orders (id int PRIMARY KEY, note text)", "INSERT INTO orders SELECT g, 'n' FROM generate_series(1, 500) g",
+		"CREATE SCHEMA other", "CREATE TABLE other.kept (id int PRIMARY KEY)", "INSERT INTO other.kept VALUES (1)")
+	p := newPenstock(t, db.URL())
+	p.integrate(t, "remedied", db.Name)
+	p.awaitActive(t, "remedied")
+	right := map[string]string{"orders": "SELECT id, note FROM orders ORDER BY id", "kept": "SELECT id FROM other.kept ORDER BY id"}
+	refresh := "ALTER DATABASE " + db.Name + " INTEGRATION REFRESH REMEDIABLE TABLES"
+	if got := p.psql(t, "dev", refresh); got != "NOTICE:  nothing to remedy: no table that could be compared differs from its source\nALTER DATABASE" {
+		t.Errorf("psql prints %q", got)
+	}
+	spoil := func() {
+		if code := p.stop(t); code != 0 {
+			t.Fatalf("penstock ended with %d", code)
+		}
+		p.corrupt(t, db.Name, "DELETE FROM public.orders WHERE id = 7", "INSERT INTO public.orders VALUES (8, 'twice')", "INSERT INTO other.kept VALUES (2)")
+		p.start(t)
+		p.awaitActive(t, "remedied")
+	}
+	spoil()
+	if got := p.psql(t, "dev", refresh+" IN SCHEMA public"); got != "NOTICE:  1 table will be loaded again; see svv_integration_table_state\nALTER DATABASE" {
+		t.Errorf("psql prints %q", got)
+	}
+	awaitEqual(t, p, src, map[string]string{"orders": right["orders"]})
+	wh := p.warehouse(t, db.Name)
+	if rows := mustTable(t, wh, right["kept"]); len(rows) != 2 {
+		t.Errorf("a table of another schema was loaded again: %q", rows)
+	}
+	execute(t, wh, refresh)
+	awaitEqual(t, p, src, right)
+
+	execute(t, wh, "ALTER DATABASE "+db.Name+" INTEGRATION SET AUTO_REMEDIATION TRUE")
+	if rows := mustTable(t, wh, "SELECT auto_remediation FROM svv_integration"); !slices.Equal(rows, []string{"t"}) {
+		t.Errorf("svv_integration has %q", rows)
+	}
+	spoil()
+	awaitEqual(t, p, src, right)
+}

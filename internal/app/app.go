@@ -157,6 +157,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer a.keepJournals(ctx)()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.supervisor.Run(ctx) })
+	g.Go(func() error { return a.keepRemedied(ctx) })
 	g.Go(func() error { return serveHTTP(ctx, a.api, a.handler, a.log) })
 	g.Go(func() error { return serveHTTP(ctx, a.socket, a.controlHandler(ctx), a.log) })
 	if a.profiles != nil {

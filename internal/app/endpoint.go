@@ -112,6 +112,9 @@ func (m targetManager) DropDatabase(ctx context.Context, database string) error 
 }
 
 func (m targetManager) Refresh(ctx context.Context, database string, r penstock.Refresh) (int, error) {
+	if r.Scope == penstock.RefreshRemediable {
+		return m.app.remedy(ctx, m.target, database, r.Schemas)
+	}
 	return m.app.supervisor.Refresh(ctx, m.target, database, r)
 }
 

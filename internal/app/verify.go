@@ -103,7 +103,10 @@ func (a *App) awaitView(ctx context.Context, identifier string, wait time.Durati
 		}
 		views := a.supervisor.Snapshot()
 		if i := slices.IndexFunc(views, func(v control.IntegrationView) bool { return is(v.Integration) }); i >= 0 {
-			if v = views[i]; len(v.Streams) > 0 && !slices.ContainsFunc(v.Streams, unknown) {
+			v = views[i]
+			// A source database that waits to be connected has nothing to compare.
+			v.Streams = slices.DeleteFunc(v.Streams, func(s penstock.StreamStatus) bool { return s.Database.Name == "" })
+			if len(v.Streams) > 0 && !slices.ContainsFunc(v.Streams, unknown) {
 				return v, nil
 			}
 		}

@@ -78,6 +78,8 @@ func (c *conn) refreshTables(ctx context.Context, o redshift.RefreshTables) erro
 	switch {
 	case err != nil:
 		return err
+	case n == 0 && o.Refresh.Scope == penstock.RefreshRemediable:
+		c.notice("NOTICE", "00000", "nothing to remedy: no table that could be compared differs from its source")
 	case n == 0:
 		c.notice("NOTICE", "00000", "nothing to refresh: no such table, or each of them is being loaded already")
 	default:

@@ -246,8 +246,8 @@ func (r *reader) refresh() (f penstock.Refresh, err error) {
 		f.Scope = penstock.RefreshAll
 	case r.word("INERROR"):
 		f.Scope = penstock.RefreshInError
-	case r.st.Word(r.i) == "REMEDIABLE":
-		return f, notSupported("REFRESH REMEDIABLE TABLES")
+	case r.word("REMEDIABLE"):
+		f.Scope = penstock.RefreshRemediable
 	default:
 		f.Tables, err = r.namedTables()
 		return f, err

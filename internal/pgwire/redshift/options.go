@@ -42,9 +42,6 @@ func (r *optionReader) read(c *penstock.OptionsChange) (known bool, err error) {
 		c.TruncateColumns, err = r.boolean()
 	case "AUTO_REMEDIATION":
 		c.AutoRemediation, err = r.boolean()
-		if err == nil && *c.AutoRemediation {
-			err = notSupported("AUTO_REMEDIATION")
-		}
 	case "HISTORY_MODE":
 		err = r.historyMode()
 	}
