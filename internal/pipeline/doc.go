@@ -9,6 +9,8 @@
 // Since the stream stands still during a load, what a load sees is joined
 // with the stream by leaving out, per table, the transactions that the load
 // showed already; the source decides which (penstock.Snapshot).
+// A load that broke goes on with the chunks that are missing, and what it then
+// has of several snapshots is mended while the stream passes them (mend.go).
 //
 // Invariants:
 //   - A position is stored in the transaction with the rows it covers, and
