@@ -14,6 +14,7 @@ func RunTold(t *testing.T, open func(t *testing.T) Subject) {
 		"Told":       testTold,
 		"ToldJoined": testToldJoined,
 		"ToldBeside": testToldBeside,
+		"Forget":     testForget,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
