@@ -131,9 +131,10 @@ func TestPublicationsMeddledWith(t *testing.T) {
 	name := "penstock_" + b.spec.Integration.Short()
 	await(t, "the stream", func() bool { return b.pipe.Status().State == penstock.StreamCdcRefresh })
 	b.db.Exec(t, `ALTER PUBLICATION `+name+` DROP TABLE one; INSERT INTO one VALUES (1)`)
+	looking := b.db.Conn(t)
 	await(t, "the table to be published again", func() bool {
 		var n int
-		if err := b.db.Conn(t).QueryRow(t.Context(), `SELECT count(*) FROM pg_publication_tables WHERE tablename = 'one' AND pubname = $1`, name).Scan(&n); err != nil {
+		if err := looking.QueryRow(t.Context(), `SELECT count(*) FROM pg_publication_tables WHERE tablename = 'one' AND pubname = $1`, name).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n > 0

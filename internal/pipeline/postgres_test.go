@@ -403,9 +403,10 @@ func TestOpenWriter(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), `INSERT INTO late SELECT generate_series(1, 10)`); err != nil {
 		t.Fatal(err)
 	}
+	looking := b.db.Conn(t)
 	await(t, "the table to be published", func() bool {
 		var n int
-		if err := b.db.Conn(t).QueryRow(t.Context(), `SELECT count(*) FROM pg_publication_tables WHERE tablename = 'late'`).Scan(&n); err != nil {
+		if err := looking.QueryRow(t.Context(), `SELECT count(*) FROM pg_publication_tables WHERE tablename = 'late'`).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n > 0
