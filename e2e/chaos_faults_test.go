@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"time"
 
 	"penstock/internal/failpoint"
 )
@@ -160,16 +159,3 @@ func (c *chaosRun) fillDisk() {
 	c.await(c.done.Load() + 200)
 	c.enlarge(2000)
 }
-
-// mend ends everything that stands in the way.
-func (c *chaosRun) mend() {
-	c.between.stall(false)
-	c.between.shut(false)
-	select {
-	case <-c.p.done:
-		c.restart()
-	case <-time.After(0):
-	}
-}
-
-// lose is replaced in chaos_lost_test.go.

@@ -4,24 +4,41 @@ import (
 	"context"
 	"os/exec"
 	"path/filepath"
+	"time"
+
+	"penstock/internal/testdb"
 )
 
-// lose begins a round at whose end history is lost, in one of the ways that
-// a position cannot survive, and returns what ends it: that reports whether
-// Penstock is left stopped, for the source to go on without it.
-func (c *chaosRun) lose(n int) func() bool {
-	r := c.rand("lost", n)
-	switch r.IntN(5) {
-	case 0:
-		return c.loseWarehouse()
-	case 1:
-		return func() bool { return c.loseSlot(false) }
-	case 2:
-		return func() bool { return c.loseSlot(true) }
-	case 3:
-		return c.loseServer(false)
+// chaosLosses are the ways in which history is lost, so that a position means
+// nothing any more. Each is begun before a round and returns what ends it.
+var chaosLosses = []struct {
+	kind  string
+	begin func(*chaosRun) (end func())
+}{
+	{"warehouse", (*chaosRun).loseWarehouse},
+	{"slot", func(c *chaosRun) func() { return func() { c.loseSlot(false) } }},
+	{"slot-again", func(c *chaosRun) func() { return func() { c.loseSlot(true) } }},
+	{"server", func(c *chaosRun) func() { return c.loseServer(false) }},
+	{"server-late", func(c *chaosRun) func() { return c.loseServer(true) }},
+	{"standby", (*chaosRun).losePrimary},
+}
+
+// lose draws a loss, or takes the plan's, and begins it.
+func (c *chaosRun) lose(n int) func() {
+	l := chaosLosses[c.rand("lost", n).IntN(len(chaosLosses))]
+	for _, x := range chaosLosses {
+		if x.kind == c.plan.loss {
+			l = x
+		}
 	}
-	return c.loseServer(true)
+	c.t.Logf("round %d: loses: %s", n, l.kind)
+	end := l.begin(c)
+	return func() {
+		c.journal.note("fault", time.Now(), "lost: "+l.kind, nil)
+		c.epoch.Add(1)
+		end()
+		c.epoch.Add(1)
+	}
 }
 
 func (c *chaosRun) copyFolder(from, to string) {
@@ -38,28 +55,22 @@ func (c *chaosRun) removeFolder(dir string) {
 }
 
 // loseWarehouse copies the data folder, and brings the copy back later.
-func (c *chaosRun) loseWarehouse() func() bool {
+func (c *chaosRun) loseWarehouse() func() {
 	backup := filepath.Join(c.t.TempDir(), "backup")
 	c.p.stop(c.t)
 	c.copyFolder(c.p.dataDir, backup)
 	c.restart()
-	return func() bool {
-		c.t.Logf("an older copy of the warehouse is restored")
-		c.epoch.Add(1)
+	return func() {
 		c.p.kill(c.t)
 		c.removeFolder(c.p.dataDir)
 		c.copyFolder(backup, c.p.dataDir)
-		c.epoch.Add(1)
 		c.restart()
-		return false
 	}
 }
 
 // loseSlot has somebody drop the slot, while Penstock is stopped, and, if
 // again, make it again under the same name.
-func (c *chaosRun) loseSlot(again bool) bool {
-	c.t.Logf("the slot is dropped, and made again: %v", again)
-	c.epoch.Add(1)
+func (c *chaosRun) loseSlot(again bool) {
 	c.p.kill(c.t)
 	conn, err := c.server.Conn(c.t.Context(), c.database)
 	c.must(err)
@@ -73,23 +84,20 @@ func (c *chaosRun) loseSlot(again bool) bool {
 		}
 	}
 	c.restart()
-	return false
 }
 
 // loseServer copies the server's folder, and brings the copy back later. If
 // late, Penstock comes back only after the copy has got further than the
 // history that was lost.
-func (c *chaosRun) loseServer(late bool) func() bool {
+func (c *chaosRun) loseServer(late bool) func() {
 	data, backup := filepath.Join(c.server.Dir(), "data"), filepath.Join(c.server.Dir(), "backup")
 	model := c.model.clone()
 	c.serverShaken.Add(1)
 	c.must(c.server.Stop())
 	c.copyFolder(data, backup)
 	c.must(c.server.Restart(c.t.Context()))
-	return func() bool {
-		c.t.Logf("an older copy of the server is restored, late: %v", late)
+	return func() {
 		reached := c.wal()
-		c.epoch.Add(1)
 		if late {
 			c.p.kill(c.t)
 		}
@@ -98,16 +106,33 @@ func (c *chaosRun) loseServer(late bool) func() bool {
 		c.removeFolder(data)
 		c.copyFolder(backup, data)
 		c.must(c.server.Restart(c.t.Context()))
-		c.epoch.Add(1)
 		c.model = model
 		if !late {
-			return false
+			return
 		}
 		for c.wal() < reached {
 			c.must(c.server.Exec(c.t.Context(), c.database, "UPDATE bank.there SET note = repeat(md5(random()::text), 2000)"))
 		}
 		c.restart()
-		return false
+	}
+}
+
+// losePrimary promotes a standby that was behind, in the place of the server.
+func (c *chaosRun) losePrimary() func() {
+	standby, err := c.server.Standby(c.t.Context(), testdb.Options{Fast: true, Settings: c.settings})
+	c.must(err)
+	c.t.Cleanup(func() { c.must(standby.Close()) })
+	c.must(standby.Detach(c.t.Context()))
+	model := c.model.clone()
+	return func() {
+		c.serverShaken.Add(1)
+		c.must(c.server.Stop())
+		c.must(standby.Promote(c.t.Context()))
+		c.mu.Lock()
+		c.server = standby
+		c.mu.Unlock()
+		c.model = model
+		c.between.redirect(standby.Addr())
 	}
 }
 

@@ -28,7 +28,7 @@ type chaosPlan struct {
 	major  int      // of PostgreSQL; 0 is the installed one
 	faults []string // by name, out of chaosFaults; nil is all that suit
 	still  bool     // no DDL
-	lost   bool     // history is lost between rounds: see chaosLosses
+	loss   string   // how history is lost between rounds: see chaosLosses; "any" draws
 }
 
 // again is how a run is repeated.
@@ -43,6 +43,9 @@ func (p chaosPlan) again(test string) string {
 	if p.still {
 		text += " PENSTOCK_CHAOS_STILL=1"
 	}
+	if p.loss != "" {
+		text += " PENSTOCK_CHAOS_LOSS=" + p.loss
+	}
 	return text + " go test ./e2e -v -run '^" + test + "$'"
 }
 
@@ -52,6 +55,7 @@ type chaosRun struct {
 	t        testing.TB
 	plan     chaosPlan
 	server   *testdb.Server
+	settings map[string]string
 	database string
 	between  *proxy
 	p        *penstock
@@ -112,8 +116,8 @@ func newChaosRun(t testing.TB, plan chaosPlan, database string) *chaosRun {
 	c := &chaosRun{t: t, plan: plan, database: database, violations: map[string]int{}, model: &chaosModel{schemas: []string{"public"}}}
 	c.journal = newJournal(t, plan.seed)
 	r := c.rand("setting")
-	settings := map[string]string{"max_prepared_transactions": "20", "logical_decoding_work_mem": []string{"64kB", "64MB"}[r.IntN(2)], "wal_sender_timeout": []string{"10s", "60s"}[r.IntN(2)]}
-	c.server = dbtest.New(t, testdb.Options{Fast: true, Major: plan.major, Settings: settings})
+	c.settings = map[string]string{"max_prepared_transactions": "20", "logical_decoding_work_mem": []string{"64kB", "64MB"}[r.IntN(2)], "wal_sender_timeout": []string{"10s", "60s"}[r.IntN(2)]}
+	c.server = dbtest.New(t, testdb.Options{Fast: true, Major: plan.major, Settings: c.settings})
 	c.must(c.server.Exec(t.Context(), "postgres", "CREATE DATABASE "+database, "CREATE ROLE penstock SUPERUSER REPLICATION LOGIN PASSWORD 'chaos-password'"))
 	c.must(c.server.Exec(t.Context(), c.database, slices.Concat(chaosPrelude, bankSchema)...))
 	return c
@@ -189,14 +193,14 @@ func (c *chaosRun) rounds() {
 		watchers.Wait()
 	}()
 	for n := range c.plan.rounds {
-		var lose func() bool
-		if c.plan.lost {
-			lose = c.lose(n)
-		}
-		c.round(ctx, n)
-		if lose != nil && lose() {
+		if c.plan.loss == "" {
+			c.round(ctx, n)
+		} else {
+			c.settle(ctx) // there is something to lose
+			lose := c.lose(n)
+			c.round(ctx, n)
+			lose()
 			c.round(ctx, n+1000) // history goes on from there
-			c.mend()
 		}
 		c.settle(ctx)
 		if c.t.Failed() {

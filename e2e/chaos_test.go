@@ -29,6 +29,9 @@ func chaosPlanFrom(t testing.TB, plan chaosPlan) chaosPlan {
 	if faults, ok := os.LookupEnv("PENSTOCK_CHAOS_FAULTS"); ok {
 		plan.faults = strings.Split(faults, ",")
 	}
+	if loss := os.Getenv("PENSTOCK_CHAOS_LOSS"); loss != "" {
+		plan.loss = loss
+	}
 	plan.still = plan.still || os.Getenv("PENSTOCK_CHAOS_STILL") == "1"
 	return plan
 }
@@ -52,7 +55,7 @@ func TestChaos(t *testing.T) {
 // TestChaosLost is the same with history lost at the end of each round.
 func TestChaosLost(t *testing.T) {
 	t.Parallel()
-	runChaos(t, chaosPlanFrom(t, chaosPlan{seed: rand.Uint64N(1e9), rounds: 1, lost: true}))
+	runChaos(t, chaosPlanFrom(t, chaosPlan{seed: rand.Uint64N(1e9), rounds: 1, loss: "any"}))
 }
 
 // TestOrderEntry has the shop's mix instead of a schema that is drawn.
@@ -93,7 +96,7 @@ func TestSoak(t *testing.T) {
 		}
 		run("chaos", runChaos)
 		run("lost", func(t testing.TB, plan chaosPlan) {
-			plan.lost = true
+			plan.loss = "any"
 			runChaos(t, plan)
 		})
 		run("orders", runOrders)

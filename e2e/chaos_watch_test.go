@@ -129,8 +129,11 @@ func (c *chaosRun) watchLocks(ctx context.Context) {
 	since := map[string]time.Time{} // waits of DDL, by session and statement
 	for ctx.Err() == nil {
 		if conn == nil || conn.IsClosed() {
+			c.mu.Lock()
+			server := c.server
+			c.mu.Unlock()
 			var err error
-			if conn, err = c.server.Conn(ctx, "postgres"); err != nil {
+			if conn, err = server.Conn(ctx, "postgres"); err != nil {
 				c.pause(ctx)
 				continue
 			}

@@ -10,9 +10,9 @@ import (
 // proxy stands between Penstock and a source and breaks what goes through it.
 type proxy struct {
 	listener net.Listener
-	to       string
 
 	mu      sync.Mutex
+	to      string
 	flowing *sync.Cond // signalled when stalled ends
 	stalled bool
 	refuse  bool
@@ -44,7 +44,10 @@ func (p *proxy) accept() {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", p.to)
+		p.mu.Lock()
+		to := p.to
+		p.mu.Unlock()
+		server, err := net.Dial("tcp", to)
 		if err != nil {
 			client.Close()
 			continue
@@ -79,6 +82,13 @@ func (p *proxy) copy(to, from net.Conn) {
 			return
 		}
 	}
+}
+
+// redirect has new connections lead to another server.
+func (p *proxy) redirect(to string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.to = to
 }
 
 // cut breaks all connections, in the middle of whatever they carry.

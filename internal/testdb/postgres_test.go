@@ -162,3 +162,39 @@ func TestGoesWithItsProcess(t *testing.T) {
 		}
 	}
 }
+
+// TestStandby promotes a standby that has not received everything.
+func TestStandby(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := dbtest.New(t, testdb.Options{Fast: true})
+	if err := s.Exec(ctx, "postgres", "CREATE TABLE t (a int)", "INSERT INTO t VALUES (1)"); err != nil {
+		t.Fatal(err)
+	}
+	b, err := s.Standby(ctx, testdb.Options{Fast: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := b.Detach(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Exec(ctx, "postgres", "INSERT INTO t VALUES (2)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Promote(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Exec(ctx, "postgres", "INSERT INTO t VALUES (3)"); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := b.Conn(ctx, "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	var sum int
+	if err := conn.QueryRow(ctx, "SELECT sum(a) FROM t").Scan(&sum); err != nil || sum != 4 {
+		t.Errorf("the sum is %d, %v, want what the standby had and what it got since", sum, err)
+	}
+}
