@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
+	"penstock/internal/testdb"
 	"penstock/internal/testdb/dbtest"
 )
 
@@ -78,4 +80,54 @@ func TestOlderBackup(t *testing.T) {
 	p.start(t)
 	awaitEqual(t, p, source, writtenTables)
 	p.awaitActive(t, "older")
+}
+
+// TestServerPutBack puts the server back to an older copy of its files, and has
+// it get further than it had been before anybody looks: its identifier, its
+// timeline and its slot are the same, and its history is not (promise 2).
+func TestServerPutBack(t *testing.T) {
+	t.Parallel()
+	server := dbtest.New(t, testdb.Options{Fast: true})
+	run := func(sql ...string) {
+		t.Helper()
+		if err := server.Exec(t.Context(), "postgres", sql...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("CREATE TABLE t (id int PRIMARY KEY, v text)", "INSERT INTO t VALUES (1, 'from before')")
+	tables := map[string]string{"t": "SELECT id, v FROM t ORDER BY id"}
+	p := newPenstock(t, server.URL("postgres"))
+	p.integrate(t, "put-back", "postgres")
+	p.awaitActive(t, "put-back")
+	run("INSERT INTO t VALUES (2, 'kept')")
+	equal := func() {
+		t.Helper()
+		source := connect(t, server, "postgres")
+		awaitEqual(t, p, source, tables)
+		source.Close(t.Context())
+	}
+	equal()
+	data, backup := filepath.Join(server.Dir(), "data"), filepath.Join(server.Dir(), "backup")
+	move := func(from, to string) {
+		t.Helper()
+		if err := server.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("sh", "-c", `rm -rf "$2" && cp -a "$1" "$2"`, "sh", from, to).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if err := server.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move(data, backup)
+	run("INSERT INTO t VALUES (3, 'lost')", "UPDATE t SET v = 'lost' WHERE id = 1")
+	equal()
+	p.kill(t)
+	move(backup, data)
+	run("INSERT INTO t SELECT g, 'after' FROM generate_series(4, 20000) g", "UPDATE t SET v = v || '!' WHERE id > 10")
+	p.start(t)
+	equal()
+	run("INSERT INTO t VALUES (3, 'new')")
+	equal()
 }

@@ -154,7 +154,7 @@ func (c *capture) begin(ctx context.Context, conn *pgx.Conn) (penstock.Position,
 		return "", err
 	}
 	c.log.Info("slot created", "slot", slot, "lsn", start.String())
-	return position{system: server.system, timeline: server.timeline, database: server.database, slot: slot, lsn: start, publication: c.publication}.encode(), nil
+	return position{system: server.system, timeline: server.timeline, database: server.database, slot: slot, lsn: start, publication: c.publication, anchor: anchor{start: start, end: start}}.encode(), nil
 }
 
 // slotPatience is how long making a slot may take before we say what it waits
@@ -307,6 +307,9 @@ func (c *capture) verify(ctx context.Context, conn *pgx.Conn, at penstock.Positi
 	}
 	if len(names) > 0 {
 		return "", lost("publication %s does not exist any more", names[0])
+	}
+	if err := c.holdTo(ctx, p, given, lost); err != nil {
+		return "", err
 	}
 	p.timeline = server.timeline
 	return p.encode(), nil

@@ -36,6 +36,7 @@ func (c *capture) Pin(ctx context.Context, at penstock.Position, hold func()) (p
 	if err != nil {
 		return nil, err
 	}
+	main.anchor = anchor{} // that of another moment
 	p := &pin{capture: &capture{source: c.source, spec: c.spec, log: c.log, types: newTypeCache()}, position: main}
 	if err := p.open(ctx, hold); err != nil {
 		p.Close()

@@ -20,6 +20,8 @@ type position struct {
 	// publication is the OID of the publication that somebody prepared and the
 	// stream reads; 0, and not written, if it reads our own.
 	publication uint32
+	// anchor is the last transaction up to lsn; not written if it is not known.
+	anchor anchor
 }
 
 const positionPrefix = "postgresql"
@@ -29,26 +31,34 @@ func (p position) encode() penstock.Position {
 	if p.publication != 0 {
 		text += fmt.Sprintf(":%d", p.publication)
 	}
+	if p.anchor != (anchor{}) {
+		text += ":" + p.anchor.String()
+	}
 	return penstock.Position(text)
 }
 
 func decodePosition(s penstock.Position) (p position, err error) {
 	f := strings.Split(string(s), ":")
-	if len(f) != 6 && len(f) != 7 || f[0] != positionPrefix {
+	if len(f) < 6 || len(f) > 8 || f[0] != positionPrefix {
 		return p, penstock.Errorf(penstock.KindPositionLost, "stored position %q is not one of PostgreSQL", s)
 	}
 	tl, err1 := strconv.ParseUint(f[2], 10, 32)
 	db, err2 := strconv.ParseUint(f[3], 10, 32)
 	at, err3 := parseLSN(f[5])
 	var pub uint64
-	var err4 error
+	var last anchor
+	var err4, err5 error
+	if n := len(f) - 1; n > 5 && strings.Contains(f[n], "@") {
+		last, err5 = parseAnchor(f[n])
+		f = f[:n]
+	}
 	if len(f) == 7 {
 		pub, err4 = strconv.ParseUint(f[6], 10, 32)
 	}
-	if err1 != nil || err2 != nil || err3 != nil || err4 != nil {
+	if err1 != nil || err2 != nil || err3 != nil || err4 != nil || err5 != nil || len(f) > 7 {
 		return p, penstock.Errorf(penstock.KindPositionLost, "stored position %q is damaged", s)
 	}
-	return position{system: f[1], timeline: uint32(tl), database: uint32(db), slot: f[4], lsn: at, publication: uint32(pub)}, nil
+	return position{system: f[1], timeline: uint32(tl), database: uint32(db), slot: f[4], lsn: at, publication: uint32(pub), anchor: last}, nil
 }
 
 var _ penstock.Labeler = (*Source)(nil)

@@ -19,7 +19,19 @@ func TestPosition(t *testing.T) {
 	if want := penstock.Position("postgresql:7301234567890123456:3:4294967295:penstock_3f2a91bc_0a1b2c:FFFFFFFF/1"); p.encode() != want {
 		t.Errorf("encoded as %q, want %q", p.encode(), want)
 	}
-	for _, s := range []penstock.Position{"", "postgresql", "mysql:1:1:1:s:0/1", "postgresql:1:x:1:s:0/1", "postgresql:1:1:4294967296:s:0/1",
+	p.anchor = anchor{xid: 731, start: 0x1_00000010, end: 0x1_00000040, at: 1764268000123456}
+	for _, pub := range []uint32{0, 16401} {
+		p.publication = pub
+		got, err := decodePosition(p.encode())
+		noError(t, err)
+		if got != p {
+			t.Errorf("%q decodes to %+v", p.encode(), got)
+		}
+	}
+	if want := penstock.Position("postgresql:7301234567890123456:3:4294967295:penstock_3f2a91bc_0a1b2c:FFFFFFFF/1:16401:731@100000010-100000040@1764268000123456"); p.encode() != want {
+		t.Errorf("encoded as %q, want %q", p.encode(), want)
+	}
+	for _, s := range []penstock.Position{"", "postgresql", "postgresql:1:1:1:s:0/1:5:5:7@1-2@3", "postgresql:1:1:1:s:0/1:7@1-x@3", "postgresql:1:1:1:s:0/1:7@1-2@3@4", "mysql:1:1:1:s:0/1", "postgresql:1:x:1:s:0/1", "postgresql:1:1:4294967296:s:0/1",
 		"postgresql:1:1:1:s:01", "postgresql:1:1:1:s:0/1:", "postgresql:1:1:1:s:0/100000000"} {
 		if _, err := decodePosition(s); penstock.KindOf(err) != penstock.KindPositionLost {
 			t.Errorf("%q: %v, want an error of kind %q", s, err, penstock.KindPositionLost)

@@ -49,7 +49,7 @@ func (c *capture) startReplication(ctx context.Context, pc *pgconn.PgConn, p pos
 	for _, n := range c.publicationNames() {
 		names = append(names, strings.ReplaceAll(quote(n), "'", "''"))
 	}
-	command := fmt.Sprintf(`START_REPLICATION SLOT %s LOGICAL %s (%s, publication_names '%s')`, quote(p.slot), p.lsn, options, strings.Join(names, ","))
+	command := fmt.Sprintf(`START_REPLICATION SLOT %s LOGICAL %s (%s, publication_names '%s')`, quote(p.slot), p.resume(), options, strings.Join(names, ","))
 	f := newFeed(conn)
 	stop := f.watch(ctx)
 	defer stop()

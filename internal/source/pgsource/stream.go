@@ -32,9 +32,11 @@ type stream struct {
 	replay *replay    // while one of them is delivered
 	use    sync.Mutex // held by Next, and by who closes the spools
 
-	until atomic.Uint64 // the bound that Until has set; 0 if there is none
-	held  bool          // the bound keeps a transaction from being begun
-	ahead beginMessage  // that one
+	until  atomic.Uint64 // the bound that Until has set; 0 if there is none
+	plain  atomic.Bool   // the bound has no anchor
+	barely lsn           // the bound at which the position has been told without one
+	held   bool          // the bound keeps a transaction from being begun
+	ahead  beginMessage  // that one
 
 	inTx   bool
 	split  bool   // a part of the transaction was delivered by an earlier Next
@@ -306,8 +308,18 @@ func (s *stream) advance(to lsn, c *penstock.Changes) {
 	if to > s.position.lsn {
 		s.position.lsn = to
 	}
-	c.Position = s.position.encode()
+	c.Position = s.at()
 	s.pass(c)
+}
+
+// at is the position as others know it. They compare positions by their text,
+// and who has set a bound without an anchor cannot know the stream's.
+func (s *stream) at() penstock.Position {
+	p := s.position
+	if s.plain.Load() && p.lsn == lsn(s.until.Load()) {
+		p.anchor = anchor{}
+	}
+	return p.encode()
 }
 
 // pass reports the tables whose join the stream has now passed. Those that
@@ -328,7 +340,7 @@ func (s *stream) pass(c *penstock.Changes) (any bool) {
 		return true
 	})
 	if any {
-		c.Position = s.position.encode()
+		c.Position = s.at()
 	}
 	return any
 }
@@ -374,6 +386,7 @@ func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (eve
 // commit ends the transaction.
 func (s *stream) commit(end lsn, at time.Time, c *penstock.Changes) {
 	s.inTx = false
+	s.position.anchor = anchor{s.xid, s.final, end, at.UnixMicro()}
 	c.Transactions++
 	c.CommitTime = at
 	s.advance(end, c)

@@ -5,10 +5,11 @@ import "penstock"
 // Until implements penstock.Stream. A transaction is covered by a position if
 // its commit record begins before it.
 func (s *stream) Until(p penstock.Position) {
-	bound := lsn(0)
+	bound, plain := lsn(0), false
 	if at, err := decodePosition(p); err == nil {
-		bound = at.lsn
+		bound, plain = at.lsn, at.anchor == (anchor{})
 	}
+	s.plain.Store(plain)
 	s.until.Store(uint64(bound))
 	s.feedback.ask()
 	s.Wake()
@@ -42,7 +43,8 @@ func (s *stream) bounded(c *penstock.Changes, got *bool) bool {
 	if bound == 0 {
 		return false
 	}
-	if s.held && s.position.lsn < bound {
+	if s.held && s.position.lsn < bound || s.plain.Load() && s.position.lsn == bound && s.barely != bound {
+		s.barely = bound
 		s.advance(bound, c)
 		*got = true
 	}
