@@ -334,10 +334,8 @@ func (c *chaosRun) finish() {
 	if c.t.Failed() {
 		return
 	}
+	c.p.awaitActive(c.t, "chaotic")
 	in := c.p.describe(c.t, "chaotic")
-	if in.Status != "active" {
-		c.violation("the status is %s: %v", in.Status, in.Errors)
-	}
 	_, err := c.p.client(secretKey).DeleteIntegration(c.t.Context(), &rds.DeleteIntegrationInput{IntegrationIdentifier: in.IntegrationArn})
 	c.must(err)
 	await(c.t, "the deletion to be finished", func() bool { return c.p.describe(c.t, "chaotic") == nil })
