@@ -121,9 +121,7 @@ func (f *feed) fill(ctx context.Context, mayWake bool) error {
 func (f *feed) room() {
 	if f.r == f.w {
 		f.r, f.w = 0, 0
-		if len(f.buf) > feedKeep {
-			f.buf = make([]byte, feedBuffer)
-		}
+		f.shrink()
 		return
 	}
 	need := messageHeader
@@ -135,10 +133,18 @@ func (f *feed) room() {
 	}
 	to := f.buf
 	if need > len(to) {
-		to = make([]byte, need+need/4)
+		to = make([]byte, max(need, min(need+need/4, feedKeep)))
 	}
 	f.w = copy(to, f.buf[f.r:f.w])
 	f.r, f.buf = 0, to
+}
+
+// shrink gives a large buffer back once what made it large has been consumed,
+// before the target works on that.
+func (f *feed) shrink() {
+	if f.r == f.w && len(f.buf) > feedKeep {
+		f.buf, f.r, f.w = make([]byte, feedBuffer), 0, 0
+	}
 }
 
 // measure counts reads to notice that many come in a short time.

@@ -220,3 +220,10 @@ func (r *spoolReader) room(n int) {
 		r.buf, r.r = to, 0
 	}
 }
+
+// shrink gives a large buffer back, but for what has not been returned yet.
+func (r *spoolReader) shrink() {
+	if left := len(r.buf) - r.r; cap(r.buf) > feedKeep && left < feedKeep/2 {
+		r.buf, r.r = append(make([]byte, 0, left+spoolBlock+1<<10), r.buf[r.r:]...), 0
+	}
+}

@@ -180,6 +180,7 @@ func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) (err 
 	stop := s.feed.watch(ctx)
 	defer stop()
 	defer s.feedback.listen()()
+	defer s.shrink()
 	s.filled = c.Size()
 	s.split = s.inTx
 	c.Open = false
@@ -213,6 +214,14 @@ func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) (err 
 		if !s.inTx && got && (s.filled >= limit || len(c.Reshaped) > 0 || len(c.Passed) > 0) {
 			return nil
 		}
+	}
+}
+
+// shrink gives large buffers back.
+func (s *stream) shrink() {
+	s.feed.shrink()
+	if s.replay != nil {
+		s.replay.shrink()
 	}
 }
 

@@ -414,3 +414,46 @@ func TestStreamedFullDisk(t *testing.T) {
 		t.Errorf("the error is %v, at %s with %d tables", err, s.position.lsn, len(c.Tables))
 	}
 }
+
+// TestLargeMessages: what a large row takes in buffers is given back with it,
+// before the target has it to work on.
+func TestLargeMessages(t *testing.T) {
+	t.Parallel()
+	const size = 2 * feedKeep
+	large, small := strings.Repeat("x", size), "small"
+	insert := func(value string, prefix ...any) []byte {
+		return message(append(append([]any{"I"}, prefix...), uint32(1), "N", int16(2), text("1"), text(value))...)
+	}
+	commit := func(kind string, xid ...any) []byte {
+		return message(append(append([]any{kind}, xid...), byte(0), int64(20), int64(21), int64(0))...)
+	}
+	for name, messages := range map[string][][]byte{
+		"ordinary": {message("B", int64(20), int64(0), uint32(7)), insert(large), insert(small), commit("C")},
+		"streamed": {message("S", uint32(7), byte(1)), insert(large, uint32(7)), insert(small, uint32(7)), message("E"), commit("c", uint32(7))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := playedStream(t.TempDir(), spoolMemory, spoolBlock, messages)
+			defer s.release()
+			defer s.feed.close()
+			c := &penstock.Changes{}
+			for _, want := range []string{large, small} {
+				c.Reset()
+				noError(t, s.Next(t.Context(), c, 1<<20))
+				if len(c.Tables) != 1 || len(c.Tables[0].Ops) != 1 || string(c.Tables[0].Rows.Vectors[1].Bytes(0)) != want {
+					t.Fatalf("not the row of %d bytes", len(want))
+				}
+				held := len(s.feed.buf)
+				if s.replay != nil {
+					held += cap(s.replay.buf)
+				}
+				if held > feedKeep {
+					t.Errorf("%d bytes of buffers are kept", held)
+				}
+			}
+			if c.Open || c.Transactions != 1 {
+				t.Errorf("the end is missing: %+v", c)
+			}
+		})
+	}
+}
