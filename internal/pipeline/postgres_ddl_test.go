@@ -167,3 +167,28 @@ func TestTransactionAroundDDL(t *testing.T) {
 	close(slow.release)
 	b.settle(t, "public.account")
 }
+
+// TestChangedWhileStopped: what was done to tables while nobody read the stream
+// is told once somebody does, as it was done, and takes no load; and a statement
+// of the application works right after the replica identity is gone (promise 4).
+func TestChangedWhileStopped(t *testing.T) {
+	b := setup(t, `CREATE TABLE t (id int PRIMARY KEY, a text)`, `INSERT INTO t VALUES (1, 'one'), (2, 'two')`,
+		`CREATE TABLE bare (id int CONSTRAINT bare_key PRIMARY KEY, a text)`, `INSERT INTO bare VALUES (1, 'one')`, `CREATE TABLE gone (id int PRIMARY KEY)`)
+	b.settle(t, "public.t", "public.bare", "public.gone")
+	b.halt(t)
+	b.db.Exec(t,
+		`INSERT INTO t VALUES (3, 'three')`, `ALTER TABLE t ADD COLUMN b int DEFAULT 5`, `UPDATE t SET b = 6 WHERE id = 1`,
+		`INSERT INTO gone VALUES (1)`, `DROP TABLE gone`, `ALTER TABLE t RENAME TO u`, `ALTER TABLE u DROP COLUMN a`, `INSERT INTO u VALUES (4, 7)`)
+	b.start(t)
+	b.settle(t, "public.u")
+	await(t, "the other table to go", func() bool { return b.rows("public.gone") == nil })
+	if n := b.pipe.Status().RowsLoaded; n != 0 {
+		t.Errorf("%d rows were loaded again", n)
+	}
+	b.halt(t)
+	b.db.Exec(t, `ALTER TABLE bare DROP CONSTRAINT bare_key`, `UPDATE bare SET a = 'changed'`, `INSERT INTO bare VALUES (1, 'again')`, `DELETE FROM bare WHERE a = 'changed'`)
+	b.start(t)
+	b.settle(t, "public.bare")
+	b.db.Exec(t, `ALTER TABLE bare REPLICA IDENTITY FULL`, `INSERT INTO bare VALUES (1, 'again')`)
+	b.settle(t, "public.bare")
+}
