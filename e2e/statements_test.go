@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"penstock/internal/failpoint"
 	"penstock/internal/testdb"
 	"penstock/internal/testdb/dbtest"
 )
@@ -407,4 +408,39 @@ func TestRemedy(t *testing.T) {
 	}
 	spoil()
 	awaitEqual(t, p, src, right)
+}
+
+// TestKilledWhileDropping: a server that is killed at any step of dropping a
+// destination database finishes that when it is back, and makes it anew on
+// request.
+func TestKilledWhileDropping(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Shared(t)
+	src := db.Conn(t)
+	execute(t, src, "CREATE TABLE orders (id int PRIMARY KEY)", "INSERT INTO orders SELECT generate_series(1, 100)")
+	p := newPenstock(t, db.URL())
+	p.integrate(t, "dropped", db.Name)
+	p.awaitActive(t, "dropped")
+	for _, point := range []failpoint.Point{failpoint.TargetBeforeRemove, failpoint.TargetAfterRemove, failpoint.ControlFileDropped, failpoint.SourceSlotsDropped, failpoint.ControlStreamCleaned} {
+		awaitEqual(t, p, src, map[string]string{"orders": "SELECT id FROM orders ORDER BY id"})
+		p.stop(t)
+		p.env = []string{failpoint.Env + "=" + string(point) + "=kill"}
+		p.start(t)
+		// The statement may come to its end before the server does.
+		_, _ = p.warehouse(t, "dev").Exec(t.Context(), "DROP DATABASE "+db.Name+" FORCE")
+		<-p.done
+		p.env = nil
+		p.start(t)
+		dev := p.warehouse(t, "dev")
+		await(t, "the stream to be pending after "+string(point), func() bool {
+			return slices.Equal(mustTable(t, dev, "SELECT state, target_database FROM svv_integration"), []string{"PendingDbConnectState|"})
+		})
+		await(t, "the source to be clean after "+string(point), func() bool { return len(atSource(t, src)) == 0 })
+		if files, err := filepath.Glob(filepath.Join(p.dataDir, "warehouses", "analytics", db.Name+"*")); err != nil || len(files) != 0 {
+			t.Errorf("%s: left of its files: %q, %v", point, files, err)
+		}
+		id := mustTable(t, dev, "SELECT trim(integration_id) FROM svv_integration")[0]
+		execute(t, dev, "CREATE DATABASE "+db.Name+" FROM INTEGRATION '"+id+"'")
+	}
+	awaitEqual(t, p, src, map[string]string{"orders": "SELECT id FROM orders ORDER BY id"})
 }
