@@ -78,6 +78,8 @@ func (p *Pipeline) follow(ctx context.Context, view penstock.FollowedLoad, l *lo
 	compact := newCompactor()
 	apply := applier{w: p.writer}
 	defer apply.leave()
+	level := p.newRendezvous()
+	defer level.release()
 	c := &penstock.Changes{}
 	for {
 		if err := s.Next(ctx, c, p.limit()); err != nil {
@@ -108,7 +110,11 @@ func (p *Pipeline) follow(ctx context.Context, view penstock.FollowedLoad, l *lo
 		s.Ack(c.Position)
 		open := c.Open
 		c.Reset()
-		if open || !s.Reached(p.status.position()) {
+		if open {
+			continue
+		}
+		if !s.Reached(p.status.position()) {
+			level.behind()
 			continue
 		}
 		if joined, err := p.leaveToJoin(ctx, s, l); joined || err != nil {
