@@ -11,6 +11,7 @@ import (
 // trigger change what is known of tables from here on.
 func (s *stream) told(b []byte, c *penstock.Changes) error {
 	m, err := parseLogicalMessage(b)
+	s.ours = s.ours || err == nil && m.prefix == markPrefix && len(m.content) == 0
 	if err != nil || !m.transactional || len(m.content) == 0 || m.prefix != publicationName(s.capture.spec.Integration) {
 		return err
 	}

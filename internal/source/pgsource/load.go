@@ -122,6 +122,9 @@ func (l *load) cut(p piece, ranges bool, done []pageRange) {
 	}
 }
 
+// markPrefix is that of the messages that mark writes.
+const markPrefix = "penstock"
+
 // mark writes a record to the WAL and returns the position after it. All
 // transactions visible before have their commit records before it. The commit
 // flushes it, so that the stream gets there also when nobody writes.
@@ -130,7 +133,7 @@ func mark(ctx context.Context, conn *pgx.Conn) (lsn, error) {
 		return 0, err
 	}
 	var at string
-	if err := conn.QueryRow(ctx, "SELECT pg_logical_emit_message(true, 'penstock', '')::text").Scan(&at); err != nil {
+	if err := conn.QueryRow(ctx, "SELECT pg_logical_emit_message(true, '"+markPrefix+"', '')::text").Scan(&at); err != nil {
 		return 0, err
 	}
 	return parseLSN(at)

@@ -39,6 +39,7 @@ type stream struct {
 	ahead  beginMessage  // that one
 
 	inTx   bool
+	ours   bool   // the transaction is one of our own, see mark
 	split  bool   // a part of the transaction was delivered by an earlier Next
 	tx     uint64 // counts transactions, to know what was decided for which
 	xid    uint32
@@ -396,7 +397,9 @@ func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (eve
 func (s *stream) commit(end lsn, at time.Time, c *penstock.Changes) {
 	s.inTx = false
 	s.position.anchor = anchor{s.xid, s.final, end, at.UnixMicro()}
-	c.Transactions++
+	if !s.ours {
+		c.Transactions++
+	}
 	c.CommitTime = at
 	s.advance(end, c)
 }

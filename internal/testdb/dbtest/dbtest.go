@@ -63,7 +63,7 @@ func sharedServer(major int) (*testdb.Server, error) {
 		return testdb.Start(ctx, testdb.Options{
 			Major:    major,
 			Fast:     true,
-			Settings: map[string]string{"max_connections": "200"},
+			Settings: map[string]string{"max_connections": "500"},
 		})
 	}))
 	return start.(func() (*testdb.Server, error))()
