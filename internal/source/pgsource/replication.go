@@ -40,6 +40,11 @@ func (s *Source) connectReplication(ctx context.Context, database string) (*pgco
 // waited for, some seconds.
 func (c *capture) startReplication(ctx context.Context, pc *pgconn.PgConn, p position) (net.Conn, *feed, error) {
 	options := c.outputOptions(serverMajor(pc))
+	// On a slow machine the driver may be reading in the background still, and
+	// would take the server's answer away.
+	if err := pc.SyncConn(ctx); err != nil {
+		return nil, nil, classify(err, "take over the connection to "+c.where())
+	}
 	hijacked, err := pc.Hijack()
 	if err != nil {
 		return nil, nil, classify(err, "take over the connection to "+c.where())
