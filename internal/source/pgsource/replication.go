@@ -35,6 +35,9 @@ func (s *Source) connectReplication(ctx context.Context, database string) (*pgco
 	return conn, nil
 }
 
+// startTimeout bounds how long the server may take to begin to stream.
+const startTimeout = time.Minute
+
 // startReplication sends START_REPLICATION and returns the connection, which
 // it takes over from pc, once the server streams. A slot that a dead predecessor of ours still holds is
 // waited for, some seconds.
@@ -56,6 +59,8 @@ func (c *capture) startReplication(ctx context.Context, pc *pgconn.PgConn, p pos
 	}
 	command := fmt.Sprintf(`START_REPLICATION SLOT %s LOGICAL %s (%s, publication_names '%s')`, quote(p.slot), p.resume(), options, strings.Join(names, ","))
 	f := newFeed(conn)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	stop := f.watch(ctx)
 	defer stop()
 	err = retryLocked(ctx, func() error { return sendStart(ctx, f, command) })
