@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"penstock"
 )
 
 // anchor is the last transaction that a position covers. A server that was put
@@ -50,7 +52,29 @@ func (c *capture) holdTo(ctx context.Context, p position, given lsn, lost func(s
 	if p.anchor == (anchor{}) || given >= p.anchor.end {
 		return nil // none is known if the position was stored by an older version
 	}
-	return c.findAnchor(ctx, p, given, lost)
+	err := c.findAnchor(ctx, p, given, lost)
+	if err == nil || penstock.KindOf(err) != penstock.KindPositionLost {
+		return err
+	}
+	// The slot may have heard only now, from the stream before this one, that
+	// the anchor is durable. Then it does not deliver it any more.
+	if given, e := c.givenUp(ctx, p.slot); e == nil && given >= p.anchor.end {
+		return nil
+	}
+	return err
+}
+
+// givenUp returns what a slot has given up.
+func (c *capture) givenUp(ctx context.Context, slot string) (lsn, error) {
+	conn, err := c.conn(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var text string
+	if err := conn.QueryRow(ctx, `SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = $1`, slot).Scan(&text); err != nil {
+		return 0, err
+	}
+	return parseLSN(text)
 }
 
 // resume is where the server is to begin: nothing that is to be delivered is
