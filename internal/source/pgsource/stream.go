@@ -38,14 +38,15 @@ type stream struct {
 	held   bool          // the bound keeps a transaction from being begun
 	ahead  beginMessage  // that one
 
-	inTx   bool
-	ours   bool   // the transaction is one of our own, see mark
-	split  bool   // a part of the transaction was delivered by an earlier Next
-	tx     uint64 // counts transactions, to know what was decided for which
-	xid    uint32
-	final  lsn            // of the transaction's commit record
-	filled int            // bytes added since Next was called, by the wire
-	sent   []*streamTable // see streamTable.sent
+	inTx    bool
+	content bool   // the transaction has changes or messages
+	ours    bool   // the transaction is one of our own, see mark
+	split   bool   // a part of the transaction was delivered by an earlier Next
+	tx      uint64 // counts transactions, to know what was decided for which
+	xid     uint32
+	final   lsn            // of the transaction's commit record
+	filled  int            // bytes added since Next was called, by the wire
+	sent    []*streamTable // see streamTable.sent
 }
 
 // streamTable is a table as the stream delivers it.
@@ -359,6 +360,10 @@ func (s *stream) pass(c *penstock.Changes) (any bool) {
 func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (event bool, err error) {
 	s.filled += len(b)
 	switch b[0] {
+	case 'I', 'U', 'D', 'T', 'M':
+		s.content = true
+	}
+	switch b[0] {
 	case 'I', 'U', 'D':
 		return false, s.row(b, c)
 	case 'B':
@@ -396,7 +401,13 @@ func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (eve
 // commit ends the transaction.
 func (s *stream) commit(end lsn, at time.Time, c *penstock.Changes) {
 	s.inTx = false
-	s.position.anchor = anchor{s.xid, s.final, end, at.UnixMicro()}
+	// One without content may come while it is in progress, and not again.
+	if s.content {
+		s.position.anchor = anchor{s.xid, s.final, end, at.UnixMicro()}
+	}
+	if !s.content && end <= s.position.lsn {
+		return // it has come before, see resume
+	}
 	if !s.ours {
 		c.Transactions++
 	}

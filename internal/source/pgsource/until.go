@@ -26,7 +26,7 @@ func (s *stream) announced(m beginMessage) {
 
 // begin begins a transaction.
 func (s *stream) begin(m beginMessage) {
-	s.inTx, s.split, s.ours, s.xid, s.final = true, false, false, m.xid, m.final
+	s.inTx, s.split, s.ours, s.content, s.xid, s.final = true, false, false, false, m.xid, m.final
 	s.tx++
 }
 
