@@ -40,7 +40,7 @@ func (p *Pipeline) Await(ctx context.Context, position string) error {
 	fill(p.pressed)
 	for {
 		at, moved := p.status.reached()
-		if l.Reached(at, want) {
+		if r.capture.Covers(at, want) {
 			return nil
 		}
 		select {

@@ -39,10 +39,3 @@ func (c *capture) Locate(text string) (penstock.Position, error) {
 	}
 	return position{lsn: n}.encode(), nil
 }
-
-// Reached implements penstock.Locator.
-func (c *capture) Reached(at, p penstock.Position) bool {
-	a, err1 := decodePosition(at)
-	b, err2 := decodePosition(p)
-	return err1 == nil && err2 == nil && a.lsn >= b.lsn
-}

@@ -362,6 +362,13 @@ func (c *capture) Latest(ctx context.Context) (penstock.Position, error) {
 	if err != nil {
 		return "", err
 	}
+	return c.end(ctx, conn)
+}
+
+// end returns the position where the next record of the WAL will be. A commit
+// that has been answered has its record before it, also with synchronous_commit
+// off.
+func (c *capture) end(ctx context.Context, conn *pgx.Conn) (penstock.Position, error) {
 	var text string
 	if err := conn.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text").Scan(&text); err != nil {
 		return "", classify(err, "read the WAL position of "+c.where())

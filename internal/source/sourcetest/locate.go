@@ -21,10 +21,10 @@ func testLocate(e *env) {
 		e.insert("t", 10*i, 10*i+2)
 		now, err := l.Now(e.ctx)
 		e.ok(err)
-		if l.Reached(r.position, now) {
+		if r.capture.Covers(r.position, now) {
 			e.Fatalf("round %d: the end is reached before the stream was read", i)
 		}
-		for !l.Reached(r.position, now) {
+		for !r.capture.Covers(r.position, now) {
 			r.next(1 << 20)
 		}
 		if !slices.ContainsFunc(r.tables["t"].rows, func(row Row) bool { return row.ID == 10*i+2 }) {
@@ -33,7 +33,7 @@ func testLocate(e *env) {
 		if label, ok := e.s.Source().(penstock.Labeler); ok {
 			again, err := l.Locate(label.Label(now))
 			e.ok(err)
-			if !l.Reached(again, now) || !l.Reached(now, again) {
+			if !r.capture.Covers(again, now) || !r.capture.Covers(now, again) {
 				e.Fatalf("%s is not the position that it is the label of", label.Label(now))
 			}
 		}
