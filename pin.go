@@ -46,6 +46,8 @@ type Viewer interface {
 type View interface {
 	// State is the state as it was.
 	State() DestinationState
+	// Count returns the number of rows in the readable version of a table.
+	Count(ctx context.Context, id TableID) (int64, error)
 	// Read reads the readable version of a table, of the shape that State tells,
 	// into rows, calling flush whenever rows hold about limit bytes, and at the
 	// end if they hold any; they are empty again after it.

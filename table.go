@@ -92,8 +92,6 @@ type TableStatus struct {
 	Reason   string    // why, when State is not Synced: a sentence
 	Changed  time.Time // of State
 	Readable bool      // a consistent past state can be queried (promise 6)
-	Rows     int64     // rows in the readable version; -1 if not known
-	Bytes    int64     // its size; -1 if not known
 
 	// Join is set while a loaded, still hidden version waits for the stream
 	// to pass the snapshot it was loaded from.

@@ -30,6 +30,20 @@ type StoredTable struct {
 	Types   []string // the warehouse's names for their types, likewise
 }
 
+// Sizer is a Warehouse that tells how large its tables are.
+type Sizer interface {
+	// Sizes returns the sizes of the readable tables of a destination database,
+	// all as of one moment; KindNotFound if there is no such database. It may
+	// have to count rows.
+	Sizes(ctx context.Context, database string) (map[TableID]TableSize, error)
+}
+
+// TableSize is what a stored table takes.
+type TableSize struct {
+	Rows  int64
+	Bytes int64 // on disk, in whole blocks; 0 while it is in the engine's log only, -1 if not known
+}
+
 // Session is one client's connection. Its methods are called by one goroutine
 // at a time, except Interrupt.
 type Session interface {

@@ -92,6 +92,10 @@ func (v targetViews) Stored(ctx context.Context, database string) ([]penstock.St
 	return v.app.warehouses[v.target].Stored(ctx, database)
 }
 
+func (v targetViews) Sizes(ctx context.Context, database string) (map[penstock.TableID]penstock.TableSize, error) {
+	return v.app.warehouses[v.target].Sizes(ctx, database)
+}
+
 // targetManager carries out what a target's SQL endpoint is asked about its
 // integrations.
 type targetManager struct {

@@ -20,6 +20,10 @@ func (someViews) History() penstock.History { return nil }
 
 func (someViews) Stored(context.Context, string) ([]penstock.StoredTable, error) { return nil, nil }
 
+func (someViews) Sizes(context.Context, string) (map[penstock.TableID]penstock.TableSize, error) {
+	return nil, nil
+}
+
 func (someViews) Integrations() []redshift.IntegrationView {
 	return []redshift.IntegrationView{{
 		Integration: penstock.Integration{ID: "0c1e2d3f-0000-4000-8000-000000000001"},
@@ -28,8 +32,8 @@ func (someViews) Integrations() []redshift.IntegrationView {
 			Database: penstock.DestinationDatabase{Name: "dev", SourceDatabase: "shop", CreatedAt: time.Unix(1_700_000_000, 0)},
 			State:    penstock.StreamCdcRefresh, Applied: `{"lsn": "0/1"}`, LastApplied: time.Unix(1_700_000_001, 0), Lag: 1500 * time.Millisecond,
 			Tables: []penstock.TableStatus{
-				{Table: penstock.Table{Schema: "public", Name: "orders"}, State: penstock.TableSynced, Readable: true, Rows: 3, Bytes: 1},
-				{Table: penstock.Table{Schema: "public", Name: "items"}, State: penstock.TableFailed, Reason: "public.items: no primary key", Rows: -1, Bytes: -1},
+				{Table: penstock.Table{Schema: "public", Name: "orders"}, State: penstock.TableSynced, Readable: true},
+				{Table: penstock.Table{Schema: "public", Name: "items"}, State: penstock.TableFailed, Reason: "public.items: no primary key"},
 			},
 		}},
 	}}

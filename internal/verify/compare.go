@@ -139,7 +139,6 @@ func (c *comparison) sort(source []penstock.Table) (results map[penstock.TableID
 			result.NotCompared = "it has another shape in the warehouse, which follows with its next row or the next look at the tables"
 		default:
 			compared = append(compared, s.Table)
-			result.WarehouseRows = s.Rows // a hint for now
 		}
 		result.State = s.State
 	}
@@ -183,8 +182,12 @@ func (c *comparison) table(ctx context.Context, t *penstock.Table, chunks []pens
 	if t.Identity != penstock.IdentityKey {
 		tc.key = nil
 	}
-	source, warehouse := newDigest(result.WarehouseRows), newDigest(result.WarehouseRows)
-	err := tc.read(ctx,
+	rows, err := c.view.Count(ctx, t.ID)
+	if err != nil {
+		return err
+	}
+	source, warehouse := newDigest(rows), newDigest(rows)
+	err = tc.read(ctx,
 		func(rows *penstock.Rows, keys, whole []uint64) { source.add(keys, whole) },
 		func(rows *penstock.Rows, keys, whole []uint64) { warehouse.add(keys, whole) })
 	result.Rows, result.WarehouseRows, result.BadValues = source.rows, warehouse.rows, tc.bad

@@ -31,7 +31,7 @@ func newSides(key bool) *sides {
 	if key {
 		s.table.Identity, s.table.Key = penstock.IdentityKey, []int{0}
 	}
-	s.status = penstock.TableStatus{Table: s.table, State: penstock.TableSynced, Readable: true, Rows: -1}
+	s.status = penstock.TableStatus{Table: s.table, State: penstock.TableSynced, Readable: true}
 	return s
 }
 
@@ -73,6 +73,10 @@ type view struct{ *sides }
 
 func (v view) State() penstock.DestinationState {
 	return penstock.DestinationState{Applied: position, Tables: []penstock.TableStatus{v.status}}
+}
+
+func (v view) Count(context.Context, penstock.TableID) (int64, error) {
+	return int64(len(v.warehouse)), nil
 }
 
 func (v view) Read(_ context.Context, _ penstock.TableID, rows *penstock.Rows, _ int, flush func() error) error {

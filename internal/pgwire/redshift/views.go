@@ -23,6 +23,8 @@ type Views interface {
 	// Stored returns the readable tables of a destination database, as
 	// penstock.NameKeeper does; nothing if the warehouse does not tell.
 	Stored(ctx context.Context, database string) ([]penstock.StoredTable, error)
+	// Sizes returns how large those are, as penstock.Sizer does.
+	Sizes(ctx context.Context, database string) (map[penstock.TableID]penstock.TableSize, error)
 }
 
 // IntegrationView is one integration and the state of its streams.
@@ -138,10 +140,14 @@ func fillIntegration(_ context.Context, w *rowWriter, v Views) error {
 	return nil
 }
 
-func fillTableState(_ context.Context, w *rowWriter, v Views) error {
+func fillTableState(ctx context.Context, w *rowWriter, v Views) error {
 	for _, in := range v.Integrations() {
 		for i := range in.Streams {
 			s := &in.Streams[i]
+			sizes, err := v.Sizes(ctx, s.Database.Name)
+			if err != nil && penstock.KindOf(err) != penstock.KindNotFound {
+				return err
+			}
 			for j := range s.Tables {
 				t := &s.Tables[j]
 				w.text(string(in.Integration.ID)).known(s.Database.Name).text(t.Table.Schema).text(t.Table.Name)
@@ -152,15 +158,14 @@ func fillTableState(_ context.Context, w *rowWriter, v Views) error {
 					w.null()
 				}
 				w.text(t.Reason).time(t.Changed)
-				if t.Rows < 0 {
-					w.null()
+				if size, ok := sizes[t.Table.ID]; ok {
+					if w.int64(size.Rows); size.Bytes < 0 {
+						w.null()
+					} else {
+						w.int64((size.Bytes + 1<<20 - 1) >> 20)
+					}
 				} else {
-					w.int64(t.Rows)
-				}
-				if t.Bytes < 0 {
-					w.null()
-				} else {
-					w.int64((t.Bytes + 1<<20 - 1) >> 20)
+					w.null().null()
 				}
 				w.bool(false)
 			}

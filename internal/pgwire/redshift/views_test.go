@@ -26,6 +26,10 @@ func (f fixed) Stored(_ context.Context, database string) ([]penstock.StoredTabl
 	}}, nil
 }
 
+func (f fixed) Sizes(_ context.Context, database string) (map[penstock.TableID]penstock.TableSize, error) {
+	return map[penstock.TableID]penstock.TableSize{"16400": {Rows: 3, Bytes: 2<<20 + 1}}, nil
+}
+
 const sampleID = penstock.IntegrationID("11111111-0000-4000-8000-000000000001")
 
 type fixedHistory struct{}
@@ -69,14 +73,14 @@ var sample = fixed{
 			Problems: []penstock.Problem{failedTable, {Code: penstock.ProblemSourceSetting, Severity: penstock.SeverityWarning, Message: "a setting", Since: time.UnixMicro(5)}},
 			Tables: []penstock.TableStatus{
 				{
-					Table: penstock.Table{Schema: "public", Name: "Orders", Columns: []penstock.Column{{ID: 1, Name: "c", SourceType: "date"}, {ID: 2, Name: "d"}}},
-					State: penstock.TableSynced, Readable: true, Rows: 3, Bytes: 3 << 20, BadValues: penstock.BadValues{1: 5},
+					Table: penstock.Table{ID: "16400", Schema: "public", Name: "Orders", Columns: []penstock.Column{{ID: 1, Name: "c", SourceType: "date"}, {ID: 2, Name: "d"}}},
+					State: penstock.TableSynced, Readable: true, BadValues: penstock.BadValues{1: 5},
 				},
 				{
-					Table: penstock.Table{Schema: "public", Name: "items"}, State: penstock.TableResyncInitiated, Rows: -1, Bytes: -1,
+					Table: penstock.Table{Schema: "public", Name: "items"}, State: penstock.TableResyncInitiated,
 					Changed: time.UnixMicro(3_000_000),
 				},
-				{Table: penstock.Table{Schema: "public", Name: "bad"}, State: penstock.TableFailed, Reason: "public.bad: no key", Rows: -1, Bytes: -1},
+				{Table: penstock.Table{Schema: "public", Name: "bad"}, State: penstock.TableFailed, Reason: "public.bad: no key"},
 			},
 		}},
 	},

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strconv"
 	"sync"
 
 	"penstock"
@@ -125,24 +124,14 @@ func (d *Destination) usable(op string) error {
 	return nil
 }
 
-// State implements penstock.Destination. The numbers of rows are the engine's
-// own, which for a table with deleted rows are a little too large.
+// State implements penstock.Destination.
 func (d *Destination) State(ctx context.Context) (penstock.DestinationState, error) {
 	if err := d.usable("read the state"); err != nil {
 		return penstock.DestinationState{}, err
 	}
-	c, err := d.connection()
-	if err != nil {
-		return penstock.DestinationState{}, d.fault(err, "read the state of database %q", d.db.name)
-	}
-	defer d.release(c)
-	sizes, err := d.sizes(ctx, c)
-	if err != nil {
-		return penstock.DestinationState{}, d.fault(err, "read the state of database %q", d.db.name)
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	st := assemble(d.applied, d.entries, sizes)
+	st := assemble(d.applied, d.entries)
 	for i := range st.Tables {
 		s := &st.Tables[i]
 		l := d.loading[s.Table.ID]
@@ -157,33 +146,14 @@ func (d *Destination) State(ctx context.Context) (penstock.DestinationState, err
 	return st, nil
 }
 
-// sizes returns the engine's numbers of rows, by the stored names of schema and
-// table.
-func (d *Destination) sizes(ctx context.Context, c *conn) (map[[2]string]int64, error) {
-	sizes, err := c.texts(ctx, "SELECT schema_name, table_name, estimated_size::VARCHAR FROM duckdb_tables() WHERE database_name = ?", d.db.alias)
-	if err != nil {
-		return nil, err
-	}
-	rows := make(map[[2]string]int64, len(sizes))
-	for _, s := range sizes {
-		rows[[2]string{s[0], s[1]}], _ = strconv.ParseInt(s[2], 10, 64)
-	}
-	return rows, nil
-}
-
-// assemble puts together what is remembered, and the sizes of tables.
-func assemble(applied penstock.Position, entries map[penstock.TableID]*entry, sizes map[[2]string]int64) penstock.DestinationState {
+// assemble puts together what is remembered.
+func assemble(applied penstock.Position, entries map[penstock.TableID]*entry) penstock.DestinationState {
 	st := penstock.DestinationState{Applied: applied}
 	for _, e := range entries {
 		s := penstock.TableStatus{Table: e.Known.Table, State: e.State, Reason: e.Reason, Changed: e.Changed,
-			Readable: e.Readable != nil, Rows: -1, Bytes: -1, Join: e.Join, Mending: e.Join != "" && e.Mixed, BadValues: e.Bad.Clone()}
+			Readable: e.Readable != nil, Join: e.Join, Mending: e.Join != "" && e.Mixed, BadValues: e.Bad.Clone()}
 		if v := e.current(); v != nil {
 			s.Table = v.Shape.Table
-		}
-		if v := e.Readable; v != nil {
-			if n, ok := sizes[[2]string{v.Schema, v.Table}]; ok {
-				s.Rows = n
-			}
 		}
 		st.Tables = append(st.Tables, s)
 	}

@@ -61,6 +61,8 @@ type Warehouse struct {
 	inst      *instance
 	databases map[string]*database // by exact name
 	closed    bool
+
+	blocks knownBlocks
 }
 
 // instance is one run of the engine. A fatal error ends it, and the next use

@@ -106,27 +106,14 @@ var _ penstock.NameKeeper = (*Warehouse)(nil)
 
 // Stored implements penstock.NameKeeper. Tables that are exposed are among them.
 func (w *Warehouse) Stored(ctx context.Context, database string) ([]penstock.StoredTable, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	inst, err := w.running(ctx)
-	if err != nil {
+	c, db, err := w.reader(ctx, database)
+	if c == nil {
 		return nil, err
-	}
-	db := w.databases[database]
-	if db == nil || db.err != nil {
-		return nil, penstock.Errorf(penstock.KindNotFound, "list stored tables: there is no database %q", database)
-	}
-	if db.name == BuiltIn {
-		return nil, nil
-	}
-	c, err := inst.connect()
-	if err != nil {
-		return nil, fault(err, db.path, "list stored tables of database %q", database)
 	}
 	defer c.close()
 	rows, err := c.texts(ctx, "SELECT entry FROM "+ident(db.alias)+"."+metaSchema+".tables")
 	if err != nil {
-		return nil, fault(err, db.path, "list stored tables of database %q", database)
+		return nil, w.readFault(err, db, "list stored tables of database %q", database)
 	}
 	var stored []penstock.StoredTable
 	for _, r := range rows {

@@ -2,6 +2,7 @@ package duckdbtarget
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	duck "github.com/duckdb/duckdb-go-bindings"
@@ -36,15 +37,11 @@ func (d *Destination) View(ctx context.Context) (penstock.View, error) {
 	if err = c.exec(ctx, "BEGIN TRANSACTION READ ONLY"); err == nil {
 		v.state.Applied, v.entries, err = readMeta(ctx, c, d.db)
 	}
-	var sizes map[[2]string]int64
-	if err == nil {
-		sizes, err = d.sizes(ctx, c)
-	}
 	if err != nil {
 		c.close()
 		return nil, d.fault(err, "open a view of database %q", d.db.name)
 	}
-	v.state = assemble(v.state.Applied, v.entries, sizes)
+	v.state = assemble(v.state.Applied, v.entries)
 	return v, nil
 }
 
@@ -57,15 +54,36 @@ func (v *view) Close() error {
 	return nil
 }
 
+// readable returns what a table's rows are stored in.
+func (v *view) readable(id penstock.TableID) (*version, error) {
+	if e := v.entries[id]; e != nil && e.Readable != nil {
+		return e.Readable, nil
+	}
+	return nil, penstock.Errorf(penstock.KindNotFound, "read table %s of database %q: it is not readable", id, v.d.db.name)
+}
+
+// Count implements penstock.View.
+func (v *view) Count(ctx context.Context, id penstock.TableID) (n int64, err error) {
+	of, err := v.readable(id)
+	if err != nil {
+		return 0, err
+	}
+	rows, err := v.conn.texts(ctx, "SELECT count(*)::VARCHAR FROM "+v.d.table(of))
+	if err == nil {
+		n, err = strconv.ParseInt(rows[0][0], 10, 64)
+	}
+	return n, v.d.fault(err, "count table %s of database %q", &of.Shape.Table, v.d.db.name)
+}
+
 // Read implements penstock.View.
 func (v *view) Read(ctx context.Context, id penstock.TableID, rows *penstock.Rows, limit int, flush func() error) error {
-	e := v.entries[id]
-	if e == nil || e.Readable == nil {
-		return penstock.Errorf(penstock.KindNotFound, "read table %s of database %q: it is not readable", id, v.d.db.name)
+	of, err := v.readable(id)
+	if err != nil {
+		return err
 	}
-	r := &viewReader{conn: v.conn, columns: e.Readable.Shape.Columns}
+	r := &viewReader{conn: v.conn, columns: of.Shape.Columns}
 	defer r.close()
-	err := v.conn.do(ctx, func() error { return r.open(v.d.table(e.Readable), e.Readable.Columns) })
+	err = v.conn.do(ctx, func() error { return r.open(v.d.table(of), of.Columns) })
 	for more := true; more && err == nil; {
 		err = v.conn.do(ctx, func() error {
 			more, err = r.next(rows, limit)
@@ -78,7 +96,7 @@ func (v *view) Read(ctx context.Context, id penstock.TableID, rows *penstock.Row
 			rows.Clear()
 		}
 	}
-	return v.d.fault(err, "read table %s of database %q", &e.Readable.Shape.Table, v.d.db.name)
+	return v.d.fault(err, "read table %s of database %q", &of.Shape.Table, v.d.db.name)
 }
 
 // viewReader reads the result of one query, which the engine computes while it

@@ -21,7 +21,7 @@ type Destination struct {
 
 // table is a table with its versions.
 type table struct {
-	status   penstock.TableStatus // Table, Rows, Bytes and Readable are filled in by State
+	status   penstock.TableStatus // Table and Readable are filled in by State
 	known    penstock.Table       // the shape as last told
 	readable *version
 	hidden   *version
@@ -90,13 +90,13 @@ func (db *database) state() penstock.DestinationState {
 	st := penstock.DestinationState{Applied: db.applied}
 	for _, t := range db.tables {
 		s := t.status
-		s.Table, s.Rows, s.Bytes = t.known, -1, -1
+		s.Table = t.known
 		s.Partial = t.partial(db.applied)
 		if v := t.current(); v != nil {
 			s.Table = v.shape
 		}
 		if t.readable != nil {
-			s.Readable, s.Rows = true, int64(len(t.readable.rows))
+			s.Readable = true
 		}
 		st.Tables = append(st.Tables, s)
 	}

@@ -35,6 +35,14 @@ func (d *Destination) View(ctx context.Context) (penstock.View, error) {
 // State implements penstock.View.
 func (v *view) State() penstock.DestinationState { return v.state }
 
+// Count implements penstock.View.
+func (v *view) Count(_ context.Context, id penstock.TableID) (int64, error) {
+	if v.rows[id] == nil {
+		return 0, penstock.Errorf(penstock.KindNotFound, "count table %s: it is not readable", id)
+	}
+	return int64(v.rows[id].Len()), nil
+}
+
 // Read implements penstock.View.
 func (v *view) Read(ctx context.Context, id penstock.TableID, rows *penstock.Rows, limit int, flush func() error) error {
 	all := v.rows[id]

@@ -37,6 +37,10 @@ func (e *env) wantViewed(v penstock.View, shape *penstock.Table, limit int, want
 		}
 		return nil
 	}))
+	counted, err := v.Count(e.Context(), shape.ID)
+	if e.ok(err); counted != int64(got.Len()) {
+		e.Fatalf("%s: a view counts %d rows and shows %d", shape, counted, got.Len())
+	}
 	if g, w := sorted(got), sorted(want); !slices.Equal(g, w) {
 		e.Fatalf("%s: a view shows other rows\n got (%d): %s\nwant (%d): %s", shape, len(g), excerpt(g), len(w), excerpt(w))
 	}
@@ -67,6 +71,8 @@ func testView(e *env) {
 	now := e.view(d)
 	e.wantViewed(now, shape, 1<<20, rowsOf(shape, []any{4, "four", 40}))
 	for _, id := range []penstock.TableID{other.ID, "unknown"} {
+		_, err := now.Count(e.Context(), id)
+		e.wantKind(err, penstock.KindNotFound)
 		e.wantKind(now.Read(e.Context(), id, penstock.NewRows(other), 1, func() error { return nil }), penstock.KindNotFound)
 	}
 
