@@ -3,8 +3,8 @@
 #
 #   scripts/deps.sh build   a C and C++ compiler (DuckDB is linked in)
 #   scripts/deps.sh demo    the same and a PostgreSQL server
-#   scripts/deps.sh test    the same, Python with a boto3 that knows integrations, the AWS CLI, and where
-#                           there is npm the oldest and the newest PostgreSQL server that is supported,
+#   scripts/deps.sh test    the same, Python with a boto3 that knows integrations and Amazon's driver for
+#                           Redshift, the AWS CLI, and where there is npm the oldest and the newest PostgreSQL server that is supported,
 #                           and with Node.js 20 or later the AWS SDK for JavaScript
 #   scripts/deps.sh versions   the same, and the PostgreSQL servers between
 #
@@ -16,6 +16,7 @@ cd "$(dirname "$0")/.."
 what=${1:-test}
 boto3_version=1.43.11
 awscli_version=1.45.11
+redshift_version=2.1.15
 javascript_version=3.1169.0
 venv=.cache/venv
 node=.cache/node
@@ -52,6 +53,11 @@ model = get_session().get_service_model("rds")
 sys.exit("CreateIntegration" not in model.operation_names)' >/dev/null 2>&1
 }
 
+# speaks_redshift PYTHON: has it redshift_connector?
+speaks_redshift() {
+	has "$1" && "$1" -c 'import redshift_connector' >/dev/null 2>&1
+}
+
 compiles() {
 	has gcc && has g++ && echo '#include <cstdlib>
 int main() {}' | g++ -x c++ - -o /dev/null >/dev/null 2>&1
@@ -74,6 +80,7 @@ esac
 packages=()
 compiles || packages+=(gcc g++ libc6-dev)
 python_missing=
+redshift_missing=
 cli_missing=
 case $what in
 build) ;;
@@ -84,6 +91,10 @@ demo | test)
 		if ! knows_integrations "${PENSTOCK_TEST_PYTHON:-python3}" && ! knows_integrations "$venv/bin/python3"; then
 			python_missing=yes
 			has python3 || packages+=(python3)
+			python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || packages+=(python3-venv)
+		fi
+		if ! speaks_redshift "${PENSTOCK_TEST_PYTHON:-$([ -x "$venv/bin/python3" ] && echo "$venv/bin/python3" || echo python3)}"; then
+			redshift_missing=yes
 			python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || packages+=(python3-venv)
 		fi
 		if ! cli_knows_integrations aws && ! cli_knows_integrations "$venv/bin/aws"; then
@@ -143,6 +154,18 @@ if [ -n "$cli_missing" ]; then
 	[ -x "$venv/bin/pip" ] || python3 -m venv "$venv" # Tests prefer its Python from now on.
 	"$venv/bin/pip" install --quiet "boto3==$boto3_version" "awscli==$awscli_version" >&2
 	cli_knows_integrations "$venv/bin/aws" || die "the AWS CLI $awscli_version does not know RDS integrations"
+fi
+
+# Tests use the virtual environment's Python once there is one, so it gets boto3
+# as well.
+if [ -n "$redshift_missing" ] && [ -z "${PENSTOCK_TEST_PYTHON:-}" ]; then
+	say "installing redshift_connector $redshift_version into $venv"
+	made=
+	[ -x "$venv/bin/pip" ] || { python3 -m venv "$venv" && made=yes; }
+	if ! "$venv/bin/pip" install --quiet "boto3==$boto3_version" "redshift_connector==$redshift_version" >&2 || ! knows_integrations "$venv/bin/python3"; then
+		[ -z "$made" ] || rm -rf "$venv"
+		say "pip could not install it: its test will be skipped"
+	fi
 fi
 
 # The SDK for JavaScript is tested where Node.js is; a machine without it does
