@@ -1,7 +1,7 @@
 # Verbs for people; `make` alone lists them. Tools are installed by scripts/deps.sh.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build demo test soak bench fmt lint
+.PHONY: help build demo test soak bench bench-quick bench-micro fmt lint
 
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 TESTFLAGS ?=
@@ -11,7 +11,7 @@ TESTFLAGS ?=
 PYTHON = $${PENSTOCK_TEST_PYTHON:-$$([ -x .cache/venv/bin/python3 ] && echo "$$PWD/.cache/venv/bin/python3" || echo python3)}
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/penstock
 	@scripts/deps.sh build
@@ -25,6 +25,7 @@ demo: ## watch an integration from creation to deletion, on a throwaway PostgreS
 test: ## run all tests, against real servers
 	@scripts/deps.sh test
 	PENSTOCK_TEST_PYTHON="$(PYTHON)" go test -p 2 -timeout 15m $(TESTFLAGS) ./...
+	cd bench && go test -timeout 15m $(TESTFLAGS) ./...
 
 SOAK  ?= 30m
 SEEDS ?=
@@ -36,7 +37,18 @@ soak: ## random schemas, workloads and faults for SOAK=30m, or from SEEDS="1 2";
 	[ -n "$(SEEDS)" ] || PENSTOCK_SOAK=$(SOAK) go test -v -count 1 -timeout 0 -run '^TestSoak$$' ./e2e
 	PENSTOCK_TEST_LOAD=1 PENSTOCK_TEST_PYTHON="$(PYTHON)" go test -p 1 -count 1 -timeout 2h $(TESTFLAGS) ./...
 
-bench: ## run the benchmarks
+Q         ?= all
+BENCHFLAGS ?=
+
+bench: ## measure, side by side, Q=drain|load|freshness|growth|queries|start, into bench/RESULTS.md
+	@scripts/deps.sh bench
+	cd bench && go run . -q $(Q) $(BENCHFLAGS)
+
+bench-quick: ## the same at small sizes, all in a few minutes, into bench/quick/
+	@scripts/deps.sh bench
+	cd bench && go run . -q $(Q) -quick -out quick $(BENCHFLAGS)
+
+bench-micro: ## run the micro-benchmarks
 	@scripts/deps.sh demo
 	go test -run '^$$' -bench . -benchmem ./...
 	cd bench && go test -run '^$$' -bench . -benchmem ./...

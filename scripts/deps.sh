@@ -6,7 +6,8 @@
 #   scripts/deps.sh test    the same, Python with a boto3 that knows integrations and Amazon's driver for
 #                           Redshift, the AWS CLI, and where there is npm the oldest and the newest PostgreSQL server that is supported,
 #                           and with Node.js 20 or later the AWS SDK for JavaScript
-#   scripts/deps.sh versions   the same, and the PostgreSQL servers between
+#   scripts/deps.sh bench   what demo needs, psql, pgcopydb and a generator of TPC-H's data to compare with
+#   scripts/deps.sh versions   the same as test, and the PostgreSQL servers between
 #
 # Made for Debian 12 and alike; elsewhere it says what to install. It may be run
 # again at any time and is quick when there is nothing to do.
@@ -19,6 +20,8 @@ awscli_version=1.45.11
 redshift_version=2.1.15
 javascript_version=3.1169.0
 venv=.cache/venv
+tpchgen_version=2.0.1
+tools=.cache/bench
 node=.cache/node
 postgres=.cache/postgres
 
@@ -84,6 +87,14 @@ redshift_missing=
 cli_missing=
 case $what in
 build) ;;
+bench)
+	server_binaries || packages+=(postgresql)
+	has psql || packages+=(postgresql-client)
+	if [ ! -x "$tools/bin/tpchgen-cli" ]; then
+		has python3 || packages+=(python3)
+		python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || packages+=(python3-venv)
+	fi
+	;;
 demo | test)
 	server_binaries || packages+=(postgresql)
 	if [ "$what" = test ]; then
@@ -104,7 +115,7 @@ demo | test)
 		fi
 	fi
 	;;
-*) die "usage: scripts/deps.sh build|demo|test|versions" ;;
+*) die "usage: scripts/deps.sh build|demo|test|bench|versions" ;;
 esac
 
 install_packages() {
@@ -139,6 +150,16 @@ install_packages() {
 
 if [ ${#packages[@]} -gt 0 ]; then
 	install_packages "${packages[@]}" || die "apt-get could not install ${packages[*]}"
+fi
+
+# What is compared with may be missing: then that comparison is left out.
+if [ "$what" = bench ]; then
+	has pgcopydb || (install_packages pgcopydb) || say "THERE IS NO pgcopydb HERE: the comparison with it will be left out"
+	if [ ! -x "$tools/bin/tpchgen-cli" ]; then
+		say "installing tpchgen-cli $tpchgen_version into $tools"
+		python3 -m venv "$tools" && "$tools/bin/pip" install --quiet "tpchgen-cli==$tpchgen_version" >&2 ||
+			say "pip could not install tpchgen-cli: the question queries will be left out"
+	fi
 fi
 
 if [ -n "$python_missing" ]; then

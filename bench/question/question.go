@@ -1,0 +1,191 @@
+package question
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"penstock/bench/lab"
+	"penstock/bench/measure"
+	"penstock/bench/report"
+)
+
+// Scale is how much is measured.
+type Scale struct {
+	// Quick takes sizes that show that everything works, and no more.
+	Quick bool
+	// Windows is how often each arm is measured; 0 is as often as the case
+	// wants.
+	Windows int
+}
+
+// windows returns how often each arm is measured.
+func (s Scale) windows(full int) int {
+	switch {
+	case s.Windows > 0:
+		return s.Windows
+	case s.Quick:
+		return 1
+	}
+	return full
+}
+
+// size returns one of two sizes.
+func (s Scale) size(full, quick int64) int64 {
+	if s.Quick {
+		return quick
+	}
+	return full
+}
+
+// Question is something that is measured.
+type Question struct {
+	Name string
+	// Frame says what is asked and how it is shown; it has no cases.
+	Frame report.Result
+	Cases []Case
+	// Judge compares the cases that have been measured, all or some, with the
+	// goals.
+	Judge func(*report.Result) []report.Goal
+}
+
+// Case is one setting of a question.
+type Case struct {
+	Name string
+	// Run measures it. The report's Setting and Arms are what it fills in.
+	Run func(ctx context.Context, env *lab.Env, scale Scale) (report.Case, error)
+}
+
+// All has the questions in the order in which they are shown.
+var All = []*Question{drain, load}
+
+// Find returns a question by its name, nil if there is none.
+func Find(name string) *Question {
+	for _, q := range All {
+		if q.Name == name {
+			return q
+		}
+	}
+	return nil
+}
+
+func (q *Question) caseNames() (names []string) {
+	for _, c := range q.Cases {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// Request says which cases are measured and where the results are.
+type Request struct {
+	Case   string // "" for all
+	Scale  Scale
+	Dir    string // of the results
+	Append bool   // add to the runs that there are rather than replacing them
+}
+
+// Measure measures cases of a question and keeps the results, after each case.
+func (q *Question) Measure(ctx context.Context, env *lab.Env, r Request) error {
+	machine, err := env.Machine(ctx)
+	if err != nil {
+		return err
+	}
+	known := false
+	for _, c := range q.Cases {
+		if r.Case != "" && r.Case != c.Name {
+			continue
+		}
+		known = true
+		env.Logf("%s: %s", q.Name, c.Name)
+		before := env.Started()
+		got, err := c.Run(ctx, env, r.Scale)
+		err = errors.Join(err, env.End(before))
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", q.Name, c.Name, err)
+		}
+		got.Name, got.Taken, got.Machine = c.Name, time.Now().UTC(), machine
+		if err := q.keep(r, got); err != nil {
+			return err
+		}
+	}
+	if !known {
+		return fmt.Errorf("%s has no case %q, but %q", q.Name, r.Case, q.caseNames())
+	}
+	return nil
+}
+
+func (q *Question) keep(r Request, c report.Case) error {
+	dir := filepath.Join(r.Dir, "results")
+	kept, err := report.Load(dir, q.Name)
+	if err != nil {
+		return err
+	}
+	if old := kept.Case(c.Name); r.Append && old != nil {
+		more := c
+		c = *old
+		if err := c.Extend(more); err != nil {
+			return err
+		}
+	}
+	result := q.Frame
+	result.Question, result.Cases = q.Name, kept.Cases
+	result.Put(c, q.caseNames())
+	result.Goals = q.Judge(&result)
+	return result.Save(dir)
+}
+
+// Names returns the names of all questions.
+func Names() (names []string) {
+	for _, q := range All {
+		names = append(names, q.Name)
+	}
+	return names
+}
+
+// arm is one of the things that are compared.
+type arm struct {
+	name string
+	run  func(ctx context.Context) (report.Run, error)
+}
+
+// alternate lets the arms take turns, A B C A B C, for so many windows, and
+// adds their runs to the case.
+func alternate(ctx context.Context, env *lab.Env, c *report.Case, windows int, arms []arm) error {
+	for w := range windows {
+		for _, a := range arms {
+			run, err := a.run(ctx)
+			if errors.Is(err, lab.ErrMissing) {
+				env.Logf("SKIPPED: %s: %v", a.name, err)
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("%s, window %d: %w", a.name, w+1, err)
+			}
+			env.Logf("  %d/%d %-40s %v", w+1, windows, a.name, round(run))
+			c.Add(a.name, run)
+		}
+	}
+	return nil
+}
+
+func round(run report.Run) map[string]string {
+	out := map[string]string{}
+	for k, v := range run {
+		out[k] = report.Number(v, 2)
+	}
+	return out
+}
+
+// meters returns meters with that of this program, whose work is not anybody
+// else's.
+func meters(m map[string]measure.Meter) map[string]measure.Meter {
+	pid := os.Getpid()
+	m["bench"] = func() (time.Duration, error) { return measure.CPU(pid) }
+	return m
+}
+
+// perMillion returns CPU-seconds per million of n things.
+func perMillion(d time.Duration, n int64) float64 { return d.Seconds() / float64(n) * 1e6 }

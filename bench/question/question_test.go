@@ -1,0 +1,164 @@
+package question
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"penstock/bench/lab"
+	"penstock/bench/report"
+)
+
+func TestParseStart(t *testing.T) {
+	t.Parallel()
+	slot, options, err := parseStart(`START_REPLICATION SLOT "penstock_1_2" LOGICAL 0/0 (proto_version '2', streaming 'on', publication_names '"a","b"')`)
+	if err != nil || slot != "penstock_1_2" || options != `proto_version '2', streaming 'on', publication_names '"a","b"'` {
+		t.Errorf("%q, %q, %v", slot, options, err)
+	}
+	if _, _, err := parseStart("SELECT 1"); err == nil {
+		t.Error("something else is taken for the start of a stream")
+	}
+}
+
+// TestAlternate: arms take turns, one that is not installed is left out, and
+// one that fails, as one whose content is not right does, fails the case.
+func TestAlternate(t *testing.T) {
+	t.Parallel()
+	env, err := lab.Open("", t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer env.Close()
+	var order []string
+	works := func(name string) arm {
+		return arm{name, func(context.Context) (report.Run, error) {
+			order = append(order, name)
+			return report.Run{rate: float64(len(order))}, nil
+		}}
+	}
+	var c report.Case
+	missing := arm{"c", func(context.Context) (report.Run, error) { return nil, fmt.Errorf("c: %w", lab.ErrMissing) }}
+	if err := alternate(t.Context(), env, &c, 2, []arm{works("a"), missing, works("b")}); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(order, []string{"a", "b", "a", "b"}) || len(c.Sample("b", rate)) != 2 || len(c.Sample("c", rate)) != 0 {
+		t.Errorf("the order was %v, runs are %v", order, c.Arms)
+	}
+	broken := errors.New("another content")
+	if err := alternate(t.Context(), env, &c, 1, []arm{{"d", func(context.Context) (report.Run, error) { return nil, broken }}}); !errors.Is(err, broken) {
+		t.Errorf("a run that fails gives %v", err)
+	}
+}
+
+// TestKeep: a case measured alone replaces its own results and no others, and
+// goals are judged over all.
+func TestKeep(t *testing.T) {
+	t.Parallel()
+	env, err := lab.Open("", t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer env.Close()
+	value := 0.0
+	run := func(context.Context, *lab.Env, Scale) (c report.Case, err error) {
+		value++
+		c.Add(penstock, report.Run{rate: value})
+		return c, nil
+	}
+	q := &Question{Name: "q", Cases: []Case{{"x", run}, {"y", run}}, Judge: func(r *report.Result) (goals []report.Goal) {
+		for _, c := range r.Cases {
+			goals = goalAtLeast(goals, c.Name, c.Sample(penstock, rate), 2, 0, "")
+		}
+		return goals
+	}}
+	request := Request{Dir: t.TempDir()}
+	measure := func(r Request) *report.Result {
+		t.Helper()
+		if err := q.Measure(t.Context(), env, r); err != nil {
+			t.Fatal(err)
+		}
+		got, err := report.Load(r.Dir+"/results", "q")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &got
+	}
+	got := measure(request)
+	if len(got.Goals) != 2 || got.Goals[0].Met || !got.Goals[1].Met {
+		t.Errorf("goals are %+v", got.Goals)
+	}
+	request.Case, request.Append = "x", true
+	got = measure(request)
+	if x, y := got.Case("x").Sample(penstock, rate), got.Case("y").Sample(penstock, rate); !slices.Equal(x, []float64{1, 3}) || !slices.Equal(y, []float64{2}) {
+		t.Errorf("runs are %v and %v", x, y)
+	}
+	request.Append = false
+	if x := measure(request).Case("x").Sample(penstock, rate); !slices.Equal(x, []float64{4}) {
+		t.Errorf("runs are %v", x)
+	}
+	request.Case = "z"
+	if err := q.Measure(t.Context(), env, request); err == nil {
+		t.Error("there is a case z")
+	}
+}
+
+// TestQuestions: cases and questions can be told apart, and nothing is judged
+// that was not measured.
+func TestQuestions(t *testing.T) {
+	t.Parallel()
+	names := map[string]bool{}
+	for _, q := range All {
+		if names[q.Name] || Find(q.Name) != q {
+			t.Errorf("there are two questions %s", q.Name)
+		}
+		names[q.Name] = true
+		cases := map[string]bool{}
+		for _, c := range q.Cases {
+			if cases[c.Name] {
+				t.Errorf("%s has two cases %s", q.Name, c.Name)
+			}
+			cases[c.Name] = true
+		}
+		if goals := q.Judge(&report.Result{}); len(goals) > 0 {
+			t.Errorf("%s: without results, %+v", q.Name, goals)
+		}
+	}
+}
+
+// TestMix: a backlog has the changes that it should, in all mixes. The server
+// counts them; see mix.write.
+func TestMix(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	env, err := lab.Open("", t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := env.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	s, err := env.StartServer(ctx, map[string]string{"shared_buffers": "64MB"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []mix{{1000, 1000, 1}, {1000, 3000, 10}, {1000, 3000, 100}, {2000, 1000, 1000}} {
+		name := fmt.Sprintf("mix_%d", m.perTx)
+		if err := s.Exec(ctx, "postgres", "CREATE DATABASE "+name); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.schema(ctx, s, name); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.write(ctx, s, name); err != nil {
+			t.Errorf("%d a transaction: %v", m.perTx, err)
+		}
+		got, err := s.Query(ctx, name, "SELECT count(*) FROM orders")
+		if want := fmt.Sprint(m.rows + m.changes/10*3); err != nil || got != want {
+			t.Errorf("%d a transaction: %s rows instead of %s (%v)", m.perTx, got, want, err)
+		}
+	}
+}
