@@ -211,7 +211,7 @@ func (c *chaosRun) settle(ctx context.Context) {
 		c.violation("source and warehouse differ %v after the last write:\n%s\nstates: %s", time.Since(began).Round(time.Second), strings.Join(differences, "\n"), strings.Join(state, "\n"))
 		return
 	}
-	if time.Since(began) > settleLimit/2 {
+	if time.Since(began) > settleLimit/4 {
 		c.t.Logf("the last to differ: %.2000s", last)
 	}
 	c.t.Logf("%d tables with %d rows are equal after %v", len(tables), rows, time.Since(began).Round(time.Millisecond))

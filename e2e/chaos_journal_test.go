@@ -13,13 +13,15 @@ import (
 // chaosJournal writes down what was sent and what happened, for whoever looks
 // for the cause of a failure. It is kept if PENSTOCK_CHAOS_DIR names a folder.
 type chaosJournal struct {
-	mu sync.Mutex
-	w  *bufio.Writer
+	dir string // "" if nothing is kept
+	mu  sync.Mutex
+	w   *bufio.Writer
 }
 
 func newJournal(t testing.TB, seed uint64) *chaosJournal {
 	t.Helper()
-	dir := os.Getenv("PENSTOCK_CHAOS_DIR")
+	kept := os.Getenv("PENSTOCK_CHAOS_DIR")
+	dir := kept
 	if dir == "" {
 		dir = t.TempDir()
 	}
@@ -28,7 +30,7 @@ func newJournal(t testing.TB, seed uint64) *chaosJournal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := &chaosJournal{w: bufio.NewWriter(f)}
+	j := &chaosJournal{dir: kept, w: bufio.NewWriter(f)}
 	t.Cleanup(func() {
 		j.mu.Lock()
 		defer j.mu.Unlock()
@@ -49,4 +51,11 @@ func (j *chaosJournal) note(who string, began time.Time, what string, err error)
 		fmt.Fprintf(j.w, " -- %v", err)
 	}
 	fmt.Fprintln(j.w)
+}
+
+// keep stores a text beside the journal, if that is kept.
+func (j *chaosJournal) keep(name, text string) {
+	if j.dir != "" {
+		_ = os.WriteFile(filepath.Join(j.dir, name), []byte(text), 0o600)
+	}
 }

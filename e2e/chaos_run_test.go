@@ -168,6 +168,7 @@ func (c *chaosRun) begin() {
 	u, _ := url.Parse(c.server.URL(c.database))
 	u.Host, u.User = c.between.addr(), url.UserPassword("penstock", "chaos-password")
 	c.p = configured(c.t, u.String())
+	c.t.Cleanup(func() { c.journal.keep("penstock.log", c.p.log.String()) })
 	if c.wants("disk") && os.Geteuid() == 0 {
 		c.disk, c.enlarge = smallDisk(c.t, 2000)
 		c.p.dataDir = filepath.Join(c.disk, "data")
@@ -227,9 +228,9 @@ func (c *chaosRun) round(ctx context.Context, n int) {
 	if !c.plan.still {
 		altering.Go(func() { c.alter(ctx, n) })
 	}
+	halt := func() {}
 	if c.whileWriting != nil {
-		defer c.finishPrepared()
-		defer c.whileWriting()()
+		halt = c.whileWriting()
 	}
 	faults := c.schedule(n)
 	for i, f := range faults {
@@ -245,6 +246,7 @@ func (c *chaosRun) round(ctx context.Context, n int) {
 	c.await(int64(40 * (len(faults) + 2)))
 	stop()
 	writing.Wait()
+	halt()
 	c.finishPrepared()
 }
 
