@@ -75,3 +75,32 @@ type TableBatch struct {
 	Inserted, Updated, Deleted int64 // at the source, for the record
 	BadValues                  BadValues
 }
+
+// NullKeys counts the values that are null in the key of the given rows. A key
+// has no nulls at the source: they stand for what could not be represented.
+func (b *TableBatch) NullKeys(these []int32) (bad BadValues) {
+	if len(these) == 0 {
+		return nil
+	}
+	for _, c := range b.Table.Key {
+		v := &b.Rows.Vectors[c]
+		if v.Nulls() == 0 {
+			continue
+		}
+		for _, r := range these {
+			if v.IsNull(int(r)) {
+				bad.Count(b.Table.Columns[c].ID, 1)
+			}
+		}
+	}
+	return bad
+}
+
+// Nameless is the error of an Apply that was to find rows by keys that cannot
+// be held, which bad counts; nil if it counts none.
+func (b *TableBatch) Nameless(bad BadValues) error {
+	if bad.Total() == 0 {
+		return nil
+	}
+	return &Error{Kind: KindStale, Message: "rows were changed whose key cannot be held", Err: &Unrepresentable{Table: b.Table, Values: bad}}
+}

@@ -68,7 +68,9 @@ type Destination interface {
 	// nothing of the batch, nor of partial ones before it, has been applied.
 	// KindFull means that a smaller batch may succeed; KindStale, that tables
 	// in Alter cannot be changed in place, or that a row which an update in
-	// Tables builds on is not there: they have to be loaded again.
+	// Tables builds on is not there: they have to be loaded again. KindStale
+	// with an Unrepresentable as its cause is about that one table, of which a
+	// row is to be found by a key that cannot be held.
 	//
 	// A batch with Swap has no Tables and no Alter.
 	Apply(ctx context.Context, prev Position, b *Batch) error

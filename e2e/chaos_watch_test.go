@@ -128,6 +128,7 @@ func (c *chaosRun) watchLocks(ctx context.Context) {
 		}
 	}()
 	since := map[string]time.Time{} // waits of DDL, by session and statement
+	noted := map[string]bool{}
 	for ctx.Err() == nil {
 		if conn == nil || conn.IsClosed() {
 			c.mu.Lock()
@@ -165,6 +166,28 @@ func (c *chaosRun) watchLocks(ctx context.Context) {
 			c.ddlWaited.Store(max(c.ddlWaited.Load(), int64(waited)))
 		}
 		since = waits
+		c.noteLongWaits(ctx, conn, noted)
 		c.pause(ctx)
+	}
+}
+
+// noteLongWaits writes down who waits for whom, once for each statement that
+// has waited for long, whoever is to blame.
+func (c *chaosRun) noteLongWaits(ctx context.Context, conn *pgx.Conn, noted map[string]bool) {
+	rows, err := table(ctx, conn, `SELECT a.pid || ' ' || a.query_start, format('%s (pid %s) has waited since %s for %s: %s; for whom: %s', a.application_name, a.pid, a.query_start,
+			(SELECT string_agg(format('%s %s %s %s', l.locktype, l.relation::regclass, l.transactionid, l.mode), ', ') FROM pg_locks l WHERE l.pid = a.pid AND NOT l.granted),
+			replace(left(a.query, 200), '|', '/'),
+			(SELECT string_agg(format('%s (pid %s, %s, %s %s): %s', b.application_name, x, b.usename, b.state, b.wait_event, replace(left(b.query, 200), '|', '/')), '; ')
+				FROM unnest(pg_blocking_pids(a.pid)) x LEFT JOIN pg_stat_activity b ON b.pid = x))
+		FROM pg_stat_activity a WHERE a.wait_event_type = 'Lock' AND a.query_start < now() - interval '5 s'`)
+	if err != nil {
+		return
+	}
+	for _, row := range rows {
+		key, text, _ := strings.Cut(row, "|")
+		if !noted[key] {
+			noted[key] = true
+			c.journal.note("waits", time.Now(), text, nil)
+		}
 	}
 }

@@ -120,21 +120,26 @@ type load struct{ cmd *exec.Cmd }
 
 func pgbench(t testing.TB, server *testdb.Server, args ...string) {
 	t.Helper()
-	if out, err := pgbenchCommand(server, args...).CombinedOutput(); err != nil {
+	if out, err := pgbenchCommand(t, server, args...).CombinedOutput(); err != nil {
 		t.Fatalf("pgbench: %v\n%s", err, out)
 	}
 }
 
-func pgbenchCommand(server *testdb.Server, args ...string) *exec.Cmd {
+func pgbenchCommand(t testing.TB, server *testdb.Server, args ...string) *exec.Cmd {
+	t.Helper()
 	args = append(args, "-h", server.Host(), "-p", strconv.Itoa(server.Port()), "-U", testdb.User, "bench")
-	cmd := exec.Command(server.Binaries.Tool("pgbench"), args...)
+	path, err := server.Binaries.Client("pgbench")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, args...)
 	cmd.Env = append(cmd.Environ(), "PGPASSWORD="+server.Password())
 	return cmd
 }
 
 func startLoad(t testing.TB, server *testdb.Server) *load {
 	t.Helper()
-	l := &load{pgbenchCommand(server, "-n", "-c", "4", "-T", "600", "-R", "300")}
+	l := &load{pgbenchCommand(t, server, "-n", "-c", "4", "-T", "600", "-R", "300")}
 	l.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := l.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -36,6 +36,16 @@ func badValue(err error) *penstock.Unrepresentable {
 	return nil
 }
 
+// nameless returns of which table rows were to be found by a key that a
+// destination cannot hold; nil if err is about something else.
+func nameless(err error) *penstock.Unrepresentable {
+	var u *penstock.Unrepresentable
+	if penstock.KindOf(err) == penstock.KindStale && errors.As(err, &u) {
+		return u
+	}
+	return nil
+}
+
 func refused(u *penstock.Unrepresentable) error {
 	return &penstock.Error{Kind: penstock.KindUnrepresentable, Err: u}
 }
@@ -84,6 +94,9 @@ func (l *loading) applyFollowed(ctx context.Context, a *applier, b *penstock.Bat
 		whole := !a.inside && !b.Partial
 		err := a.apply(ctx, b, true)
 		u := badValue(err)
+		if u == nil {
+			u = nameless(err)
+		}
 		if u == nil {
 			return err
 		}

@@ -14,6 +14,7 @@ type compactor struct {
 	seed    maphash.Seed
 	slots   []int32 // open addressing: index into entries, plus one
 	entries []entry
+	keyed   bool // rows are told apart by a key, in which null is no value
 	// IdentityKey: links a row to the one before it in the same batch that has
 	// its unchanged values, -1 if there is none.
 	// IdentityFull: links the puts of equal rows.
@@ -66,6 +67,7 @@ func (c *compactor) compact(tc *penstock.TableChanges, mend bool) penstock.Table
 func (c *compactor) byKey(tc *penstock.TableChanges, b *penstock.TableBatch) {
 	key := tc.Table.Key
 	c.reset(len(tc.Ops))
+	c.keyed = true
 	c.next = slices.Grow(c.next[:0], len(tc.Ops))[:len(tc.Ops)]
 	for i := 0; i < len(tc.Ops); i++ {
 		row := int32(i)
@@ -176,6 +178,7 @@ func (c *compactor) complete(rows *penstock.Rows, e *entry) {
 func (c *compactor) byRow(tc *penstock.TableChanges, b *penstock.TableBatch) {
 	n := len(tc.Ops)
 	c.reset(n)
+	c.keyed = false
 	c.all = c.all[:0]
 	for i := range tc.Table.Columns {
 		c.all = append(c.all, i)
@@ -233,19 +236,38 @@ func (c *compactor) find(rows *penstock.Rows, columns []int, row int32) *entry {
 	return e
 }
 
+// findOrAdd also says whether there was an entry. A key that could not be
+// represented names no row, so that no two of them are the same.
 func (c *compactor) findOrAdd(rows *penstock.Rows, columns []int, row int32) (e *entry, found bool) {
+	if c.keyed && nullIn(rows, columns, row) {
+		return c.add(row), false
+	}
 	mask := len(c.slots) - 1
 	for at := int(c.hash(rows, columns, row)) & mask; ; at = (at + 1) & mask {
 		i := c.slots[at]
 		if i == 0 {
-			c.entries = append(c.entries, entry{key: row, put: -1, remove: -1, base: -1})
+			e := c.add(row)
 			c.slots[at] = int32(len(c.entries))
-			return &c.entries[len(c.entries)-1], false
+			return e, false
 		}
 		if e := &c.entries[i-1]; sameKey(rows, columns, e.key, row) {
 			return e, true
 		}
 	}
+}
+
+func (c *compactor) add(row int32) *entry {
+	c.entries = append(c.entries, entry{key: row, put: -1, remove: -1, base: -1})
+	return &c.entries[len(c.entries)-1]
+}
+
+func nullIn(rows *penstock.Rows, columns []int, row int32) bool {
+	for _, col := range columns {
+		if v := &rows.Vectors[col]; v.Nulls() > 0 && v.IsNull(int(row)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *compactor) hash(rows *penstock.Rows, columns []int, row int32) uint64 {

@@ -370,3 +370,35 @@ func TestManyUpdatesOfLargeRow(t *testing.T) {
 		t.Errorf("the row is not what the last update made it: %v, %v", b.Put, b.Base)
 	}
 }
+
+// TestKeysThatAreNull: a key that could not be represented names no row. No
+// two of them are the same, and what is to be found by one is left to the
+// destination, which refuses it.
+func TestKeysThatAreNull(t *testing.T) {
+	t.Parallel()
+	shape := shapeOf(penstock.IdentityKey, 0)
+	tc := &penstock.TableChanges{Table: shape, Rows: *penstock.NewRows(shape)}
+	add := func(op penstock.Op, r cells) {
+		r.appendTo(&tc.Rows, nil)
+		tc.Ops = append(tc.Ops, op)
+	}
+	for range 3 {
+		add(penstock.OpInsert, cells{"-", "x", "x", "1"})
+	}
+	if b := newCompactor().compact(tc, false); len(b.Put) != 3 || len(b.Remove) != 0 {
+		t.Errorf("of three rows %d are put and %d removed", len(b.Put), len(b.Remove))
+	}
+	if b := newCompactor().compact(tc, true); len(b.Remove) != 3 {
+		t.Errorf("while it is mended %d rows are to be found, want all 3", len(b.Remove))
+	}
+	for _, op := range []penstock.Op{penstock.OpUpdate, penstock.OpDelete} {
+		tc := &penstock.TableChanges{Table: shape, Rows: *penstock.NewRows(shape), Ops: []penstock.Op{penstock.OpInsert, op}}
+		for range 2 {
+			cells{"-", "x", "x", "1"}.appendTo(&tc.Rows, nil)
+		}
+		b := newCompactor().compact(tc, false)
+		if b.NullKeys(b.Remove).Total() != 1 {
+			t.Errorf("after operation %d no row is to be found: %v", op, b.Remove)
+		}
+	}
+}

@@ -293,20 +293,26 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 }
 
 // reloadStale has the tables loaded again that stand in the way of a batch:
-// those that it alters, which the destination may not be able to, and those of
-// which it changes parts of rows, as such a row may not be there, which can no
-// longer be what it was loaded as. The stream is opened anew without them.
+// one of which rows are to be found by a key that cannot be held, if that is the
+// cause; else those that it alters, which the destination may not be able to,
+// and those of which it changes parts of rows, as such a row may not be there,
+// which can no longer be what it was loaded as. The stream is opened anew
+// without them.
 func (p *Pipeline) reloadStale(ctx context.Context, b *penstock.Batch, cause error) error {
 	var states []penstock.TableStatus
 	stale := func(t *penstock.Table) {
 		states = append(states, penstock.TableStatus{Table: *t, State: penstock.TableResyncRequired, Reason: penstock.MessageOf(cause)})
 	}
-	for i := range b.Alter {
-		stale(b.Alter[i].Old)
-	}
-	for i := range b.Tables {
-		if t := &b.Tables[i]; t.Base != nil {
-			stale(t.Table)
+	if u := nameless(cause); u != nil {
+		stale(u.Table)
+	} else {
+		for i := range b.Alter {
+			stale(b.Alter[i].Old)
+		}
+		for i := range b.Tables {
+			if t := &b.Tables[i]; t.Base != nil {
+				stale(t.Table)
+			}
 		}
 	}
 	if len(states) == 0 {

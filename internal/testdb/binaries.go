@@ -45,9 +45,20 @@ func Find(ctx context.Context, major int) (Binaries, error) {
 		ErrNotInstalled, want, BinEnv, installed)
 }
 
-// Tool returns the path of one of the programs: "pgbench". It is not checked
-// to exist, since not every package of a server brings the client programs.
+// Tool returns the path of one of the server's programs: "initdb".
 func (b Binaries) Tool(name string) string { return filepath.Join(b.Dir, name) }
+
+// Client returns the path of a client program: "pgbench". Clients of one version
+// speak with servers of others, so that it may be one from another folder.
+func (b Binaries) Client(name string) (string, error) {
+	for _, dir := range append([]string{b.Dir}, candidates()...) {
+		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%w: looked for %s", ErrNotInstalled, name)
+}
 
 // installed is where scripts/deps.sh puts servers, in the module's folder.
 const installed = ".cache/postgres/*/bin"

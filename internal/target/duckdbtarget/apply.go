@@ -204,6 +204,11 @@ func (d *Destination) applyTable(ctx context.Context, tx *metaChange, tb *pensto
 	if !v.Shape.SameShape(tb.Table) {
 		return penstock.Errorf(penstock.KindInternal, "apply to %s of database %q: its shape is another", tb.Table, d.db.name)
 	}
+	if v.Shape.Identity == penstock.IdentityKey {
+		if err := tb.Nameless(tb.NullKeys(tb.Remove)); err != nil {
+			return err
+		}
+	}
 	if tb.Truncate {
 		// DELETE and TRUNCATE are one thing to the engine.
 		if err := d.writer.exec(ctx, "DELETE FROM "+d.table(v)); err != nil {
@@ -248,18 +253,23 @@ func (d *Destination) removeKeys(ctx context.Context, v *version, tb *penstock.T
 	types := make([]penstock.Type, len(columns))
 	var where strings.Builder
 	for i, c := range v.Shape.Key {
-		columns[i] = source{vector: &tb.Rows.Vectors[c], rows: tb.Remove}
+		columns[i] = source{vector: &tb.Rows.Vectors[c], rows: tb.Remove, column: v.Shape.Columns[c].ID}
 		names[i], types[i] = fmt.Sprintf("k%d", i), v.Shape.Columns[c].Type
 		if i > 0 {
 			where.WriteString(" AND ")
 		}
 		fmt.Fprintf(&where, "t.%s = gone.%s", ident(v.Columns[c]), names[i])
 	}
-	return d.feed(ctx, "DELETE FROM "+d.table(v)+" AS t USING gone WHERE "+where.String(), "gone", names, types, columns, len(tb.Remove))
+	var bad penstock.BadValues
+	if err := d.feed(ctx, "DELETE FROM "+d.table(v)+" AS t USING gone WHERE "+where.String(), "gone", names, types, columns, len(tb.Remove), &bad); err != nil {
+		return err
+	}
+	return tb.Nameless(bad)
 }
 
-// feed runs a statement over rows that it finds as a table of that name.
-func (d *Destination) feed(ctx context.Context, sql, table string, names []string, types []penstock.Type, columns []source, n int) error {
+// feed runs a statement over rows that it finds as a table of that name. It
+// counts in bad the values that the engine cannot hold.
+func (d *Destination) feed(ctx context.Context, sql, table string, names []string, types []penstock.Type, columns []source, n int, bad *penstock.BadValues) error {
 	c := d.writer
 	return c.do(ctx, func() error {
 		logical := make([]duck.LogicalType, len(types))
@@ -276,7 +286,7 @@ func (d *Destination) feed(ctx context.Context, sql, table string, names []strin
 		if duck.AppenderCreateQuery(c.raw, sql, logical, table, names, &app) != duck.StateSuccess {
 			return appenderError(app)
 		}
-		if err := writeRows(app, columns, n, new(penstock.BadValues)); err != nil {
+		if err := writeRows(app, columns, n, bad); err != nil {
 			return err
 		}
 		if duck.AppenderClose(app) != duck.StateSuccess {

@@ -181,6 +181,11 @@ func (tx *transaction) applyTable(tb *penstock.TableBatch) error {
 		tx.undo = append(tx.undo, func() { v.rows, v.index = rows, index })
 	}
 
+	if v.shape.Identity == penstock.IdentityKey {
+		if err := tb.Nameless(tb.NullKeys(tb.Remove)); err != nil {
+			return err
+		}
+	}
 	put := make([]row, 0, len(tb.Put))
 next:
 	for i, r := range tb.Put {

@@ -67,6 +67,7 @@ func Run(t *testing.T, empty func(t *testing.T) Subject) {
 		{"States", testStates},
 		{"BadValues", testBadValues},
 		{"Strict", testStrict},
+		{"NamelessRows", testNamelessRows},
 		{"Forget", testForget},
 		{"Reopen", testReopen},
 		{"NamesDifferingByCase", testNamesDifferingByCase},
