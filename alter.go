@@ -180,6 +180,7 @@ func (c *Changes) Alter(a Alteration) {
 func (c *Changes) Drop(id TableID) {
 	if tc := c.index[id]; tc != nil {
 		delete(c.index, id)
+		c.last = nil
 		c.Tables = slices.DeleteFunc(c.Tables, func(x *TableChanges) bool { return x == tc })
 	}
 	c.Altered = slices.DeleteFunc(c.Altered, func(a Alteration) bool { return a.New.ID == id })

@@ -70,11 +70,21 @@ type Changes struct {
 	Passed []TableID
 
 	index map[TableID]*TableChanges
+	last  *TableChanges // that Table returned
 	spare []*TableChanges
 }
 
 // Table returns the changes of t, which it adds if there are none yet.
 func (c *Changes) Table(t *Table) *TableChanges {
+	// Rows of one table often come together.
+	if c.last != nil && c.last.Table == t {
+		return c.last
+	}
+	c.last = c.table(t)
+	return c.last
+}
+
+func (c *Changes) table(t *Table) *TableChanges {
 	if tc := c.index[t.ID]; tc != nil {
 		return tc
 	}
@@ -124,6 +134,7 @@ func (c *Changes) Reset() {
 		}
 	}
 	clear(c.index)
+	c.last = nil
 	c.Tables = c.Tables[:0]
 	c.CommitTime, c.Transactions, c.Open = time.Time{}, 0, false
 	c.Altered, c.Dropped, c.Reshaped, c.Passed = nil, nil, c.Reshaped[:0], c.Passed[:0]

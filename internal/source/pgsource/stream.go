@@ -22,6 +22,7 @@ type stream struct {
 	types    *typeCache // its own: the capture's is in use elsewhere meanwhile
 
 	position position // the last boundary delivered
+	moved    bool     // since the running Next began; it tells so at its end
 	tables   map[uint32]*streamTable
 	joining  []*streamTable // those with a join not passed yet
 	waiting  []*streamTable // those with rows that wait for computed columns
@@ -175,6 +176,7 @@ func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) (err 
 	defer s.release()
 	defer s.use.Unlock()
 	defer func() {
+		s.tell(c)
 		if err == nil {
 			err = s.finishRows(ctx, c)
 		}
@@ -257,7 +259,11 @@ func (s *stream) step(ctx context.Context, c *penstock.Changes, enough bool) (ev
 	case enough:
 		return false, errWoken
 	}
-	return false, s.feed.fill(ctx, !s.inTx)
+	if err := s.feed.fill(ctx, !s.inTx); err != nil {
+		return false, err
+	}
+	s.feedback.hear()
+	return false, nil
 }
 
 // noteSent takes note of the tables that have rows in what is delivered.
@@ -285,7 +291,6 @@ func (s *stream) message(ctx context.Context, kind byte, body []byte, c *penstoc
 	default:
 		return false, errMessage
 	}
-	s.feedback.hear()
 	if len(body) == 0 {
 		return false, errShort
 	}
@@ -319,8 +324,15 @@ func (s *stream) advance(to lsn, c *penstock.Changes) {
 	if to > s.position.lsn {
 		s.position.lsn = to
 	}
-	c.Position = s.at()
+	s.moved = true
 	s.pass(c)
+}
+
+// tell tells the position once for all transactions of a Next.
+func (s *stream) tell(c *penstock.Changes) {
+	if s.moved {
+		s.moved, c.Position = false, s.at()
+	}
 }
 
 // at is the position as others know it. They compare positions by their text,
@@ -350,9 +362,7 @@ func (s *stream) pass(c *penstock.Changes) (any bool) {
 		}
 		return true
 	})
-	if any {
-		c.Position = s.at()
-	}
+	s.moved = s.moved || any
 	return any
 }
 
