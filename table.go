@@ -48,6 +48,10 @@ type Table struct {
 	// part without being in the stream: for PostgreSQL the partitions of a
 	// partitioned table. A table whose Parts changed has to be loaded again.
 	Parts string
+	// Missed is how many changes that it does not deliver the source had counted
+	// when the table was looked at, plus one; 0 if it does not count. It is no
+	// part of the shape: see Forgiver.
+	Missed int64
 }
 
 // String returns schema.table, unquoted, for messages.

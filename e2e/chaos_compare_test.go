@@ -17,6 +17,7 @@ type shownTable struct {
 	columns      []shownColumn
 	identity     string // d, n, f, i
 	hasKey       bool
+	parted       bool
 }
 
 type shownColumn struct{ name, kind, category string }
@@ -27,7 +28,7 @@ func (t *shownTable) String() string { return pgx.Identifier{t.schema, t.name}.S
 func shownTables(ctx context.Context, source *pgx.Conn) (tables []*shownTable, err error) {
 	rows, err := source.PgConn().Exec(ctx, `SELECT n.nspname, c.relname, c.relreplident,
 			EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND (i.indisprimary AND i.indimmediate AND c.relreplident = 'd' OR i.indisreplident AND c.relreplident = 'i')),
-			a.attname, format_type(a.atttypid, a.atttypmod), y.typcategory
+			a.attname, format_type(a.atttypid, a.atttypmod), y.typcategory, c.relkind = 'p'
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		JOIN pg_type y ON y.oid = a.atttypid
@@ -40,7 +41,7 @@ func shownTables(ctx context.Context, source *pgx.Conn) (tables []*shownTable, e
 	for _, r := range rows[0].Rows {
 		schema, name := string(r[0]), string(r[1])
 		if n := len(tables); n == 0 || tables[n-1].schema != schema || tables[n-1].name != name {
-			tables = append(tables, &shownTable{schema: schema, name: name, identity: string(r[2]), hasKey: string(r[3]) == "t"})
+			tables = append(tables, &shownTable{schema: schema, name: name, identity: string(r[2]), hasKey: string(r[3]) == "t", parted: string(r[7]) == "t"})
 		}
 		t := tables[len(tables)-1]
 		t.columns = append(t.columns, shownColumn{string(r[4]), string(r[5]), string(r[6])})
@@ -61,7 +62,11 @@ func (t *shownTable) atSource() string {
 		}
 		list = append(list, name)
 	}
-	return "SELECT " + strings.Join(list, ", ") + " FROM " + t.String()
+	from := " FROM ONLY " // and not what inherits from it
+	if t.parted {
+		from = " FROM "
+	}
+	return "SELECT " + strings.Join(list, ", ") + from + t.String()
 }
 
 // inWarehouse returns how a table is read in the warehouse. A column in whose
@@ -190,7 +195,7 @@ func (c *chaosRun) settle(ctx context.Context) {
 			return d == ""
 		})
 		if len(left) == 0 {
-			if differences = c.strays(ctx, tables); len(differences) == 0 {
+			if differences = append(c.strays(ctx, tables), c.miscounted(ctx, tables)...); len(differences) == 0 {
 				break
 			}
 		}

@@ -51,6 +51,9 @@ func (m *chaosModel) single(r *rand.Rand) string {
 	if t == nil {
 		return "VACUUM"
 	}
+	if r.IntN(3) == 0 {
+		return m.changeType(r)
+	}
 	return []string{
 		fmt.Sprintf("VACUUM FULL %s", t),
 		fmt.Sprintf("VACUUM FREEZE %s", t),
@@ -88,6 +91,10 @@ func (m *chaosModel) tryDefine(r *rand.Rand) []string {
 		}
 		m.remove(any)
 		return []string{fmt.Sprintf("DROP TABLE %s CASCADE", any)}
+	case n < 18:
+		return m.disinherit(r)
+	case n < 24:
+		return m.changeSeveral(r, any)
 	case n < 60:
 		return m.changeColumns(r, any)
 	case n < 66:
@@ -122,11 +129,16 @@ func (m *chaosModel) changeColumns(r *rand.Rand, t *chaosTable) []string {
 		return slices.ContainsFunc(t.columns, func(g *chaosColumn) bool { return strings.HasPrefix(g.generated, c.String()+"::") }) ||
 			slices.ContainsFunc(m.tables, func(x *chaosTable) bool { return x.refers == t && t.inKey(c) })
 	}
-	free := func(c *chaosColumn) bool { return !t.inKey(c) && c.name != "ref" && c.name != "part" && !used(c) }
+	free := func(c *chaosColumn) bool {
+		return !t.inKey(c) && c.name != "ref" && c.name != "part" && t.own(c) && !used(c) &&
+			!slices.ContainsFunc(t.children(m), func(x *chaosTable) bool { return x.inKey(c) })
+	}
 	switch n := r.IntN(100); {
 	case n < 40: // add
 		c := m.newColumn(r)
-		t.columns = append(t.columns, c)
+		for _, x := range t.family(m) {
+			x.columns = append(x.columns, c)
+		}
 		switch r.IntN(4) {
 		case 0:
 			return alter("ADD COLUMN %s %s DEFAULT %s", c, c.kind.sql, c.value(r))
@@ -143,23 +155,33 @@ func (m *chaosModel) changeColumns(r *rand.Rand, t *chaosTable) []string {
 		if c == nil || len(t.columns) < 3 {
 			return nil
 		}
-		t.columns = slices.DeleteFunc(t.columns, func(x *chaosColumn) bool { return x == c })
-		if r.IntN(3) == 0 { // and have one of that name again
-			again := m.newColumn(r)
-			again.name = c.name
-			t.columns = append(t.columns, again)
+		again := m.newColumn(r)
+		again.name = c.name
+		back := r.IntN(3)
+		for _, x := range t.family(m) {
+			x.columns = slices.DeleteFunc(x.columns, func(x *chaosColumn) bool { return x == c })
+			if back > 0 {
+				x.columns = append(x.columns, again)
+			}
+		}
+		switch back {
+		case 1: // and have one of that name again
 			return alter("DROP COLUMN %s, ADD COLUMN %s %s", c, again, again.kind.sql)
+		case 2:
+			return slices.Concat(alter("DROP COLUMN %s", c), alter("ADD COLUMN %s %s", again, again.kind.sql))
 		}
 		return alter("DROP COLUMN %s", c)
 	case n < 75: // rename, also one of the key
-		c := t.pickColumn(r, func(c *chaosColumn) bool { return c.name != "ref" && c.name != "part" && !used(c) })
+		c := t.pickColumn(r, func(c *chaosColumn) bool { return c.name != "ref" && c.name != "part" && t.own(c) && !used(c) })
 		if c == nil {
 			return nil
 		}
 		old := c.name
 		c.name = m.name(r, "c")
-		if i := slices.Index(t.key, old); i >= 0 {
-			t.key[i] = c.name
+		for _, x := range t.family(m) {
+			if i := slices.Index(x.key, old); i >= 0 {
+				x.key[i] = c.name
+			}
 		}
 		return alter("RENAME COLUMN %s TO %s", chaosQuote(old), c)
 	case n < 82: // exchange two names
@@ -172,7 +194,7 @@ func (m *chaosModel) changeColumns(r *rand.Rand, t *chaosTable) []string {
 		return sql
 	case n < 95: // type
 		c := t.pickColumn(r, func(c *chaosColumn) bool {
-			return len(c.kind.wider) > 0 && c.generated == "" && c.name != "ref" && c.name != "part" && !used(c) && !t.inKey(c)
+			return len(c.kind.wider) > 0 && c.generated == "" && free(c)
 		})
 		if c == nil {
 			return nil
@@ -183,12 +205,45 @@ func (m *chaosModel) changeColumns(r *rand.Rand, t *chaosTable) []string {
 		}
 		return alter("ALTER COLUMN %s TYPE %s", c, c.kind.sql)
 	}
-	c := t.pickColumn(r, func(c *chaosColumn) bool { return !t.inKey(c) && c.generated == "" && c.name != "part" })
+	c := t.pickColumn(r, func(c *chaosColumn) bool { return free(c) && c.generated == "" })
 	if c == nil {
 		return nil
 	}
 	c.notNull = false
 	return alter("ALTER COLUMN %s DROP NOT NULL", c)
+}
+
+// changeSeveral has several things done to a table's columns by one statement.
+func (m *chaosModel) changeSeveral(r *rand.Rand, t *chaosTable) []string {
+	alter := fmt.Sprintf("ALTER TABLE %s ", t)
+	var actions, others []string
+	for range 2 + r.IntN(3) {
+		for _, sql := range m.changeColumns(r, t) {
+			if action, ok := strings.CutPrefix(sql, alter); ok && !strings.HasPrefix(action, "RENAME") && len(others) == 0 {
+				actions = append(actions, action)
+			} else {
+				others = append(others, sql)
+			}
+		}
+	}
+	if len(actions) == 0 {
+		return others
+	}
+	return append([]string{alter + strings.Join(actions, ", ")}, others...)
+}
+
+// changeType changes a type that columns have.
+func (m *chaosModel) changeType(r *rand.Rand) string {
+	switch r.IntN(4) {
+	case 0:
+		return fmt.Sprintf("ALTER TYPE chaos.mood ADD VALUE '%s'", m.name(r, "mood"))
+	case 1:
+		return "ALTER DOMAIN chaos.positive ADD CONSTRAINT bounded CHECK (VALUE < 1000000)"
+	case 2:
+		return "ALTER DOMAIN chaos.positive DROP CONSTRAINT IF EXISTS bounded"
+	}
+	m.renamed = true
+	return []string{"ALTER TYPE chaos.mood RENAME VALUE 'sad' TO 'blue'", "ALTER TYPE chaos.mood RENAME VALUE 'blue' TO 'sad'"}[r.IntN(2)]
 }
 
 func (m *chaosModel) rename(r *rand.Rand, t *chaosTable) []string {
@@ -244,8 +299,10 @@ func (m *chaosModel) changeSchemas(r *rand.Rand) []string {
 				t.schema = s
 			}
 			for _, p := range t.parts {
-				if p.schema == old {
-					p.schema = s
+				for _, x := range append([]*chaosPart{p}, p.subs...) {
+					if x.schema == old {
+						x.schema = s
+					}
 				}
 			}
 		}
@@ -270,7 +327,7 @@ func (m *chaosModel) changeSchemas(r *rand.Rand) []string {
 // some identity at the end of each transaction; what happens to the statements
 // of an application that leaves it without one is for other tests.
 func (m *chaosModel) changeIdentity(r *rand.Rand, t *chaosTable) []string {
-	if t.parted != "" || t.referred || t.refers != nil {
+	if t.parted != "" || t.referred || t.refers != nil || t.parent != nil || len(t.children(m)) > 0 {
 		return nil
 	}
 	identity := func(what string) string { return fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY %s", t, what) }
@@ -296,6 +353,13 @@ func (m *chaosModel) changeIdentity(r *rand.Rand, t *chaosTable) []string {
 	case r.IntN(2) == 0:
 		t.full = true
 		return []string{identity("FULL")}
+	case m.harass && r.IntN(4) == 0:
+		t.append = true
+		return []string{identity("NOTHING")}
+	case r.IntN(3) == 0:
+		t.index = true
+		i := chaosQuote(m.name(r, "i"))
+		return []string{fmt.Sprintf("CREATE UNIQUE INDEX %s ON %s (%s)", i, t, t.keyList()), identity("USING INDEX " + i)}
 	case len(t.key) > 1 && r.IntN(2) == 0: // the key's columns in another order
 		slices.Reverse(t.key)
 		return []string{fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s, ADD PRIMARY KEY (%s)", t, chaosQuote(t.constraint()), t.keyList())}
@@ -311,14 +375,10 @@ func (m *chaosModel) changeParts(r *rand.Rand) []string {
 		return nil
 	}
 	p := t.parts[r.IntN(len(t.parts))]
-	bounds := p.bounds
-	if bounds != "DEFAULT" {
-		bounds = "FOR VALUES " + bounds
-	}
 	switch {
 	case !p.attached:
 		p.attached = true
-		return []string{fmt.Sprintf("ALTER TABLE %s ATTACH PARTITION %s %s", t, p, bounds)}
+		return []string{fmt.Sprintf("ALTER TABLE %s ATTACH PARTITION %s %s", t, p, p.bounds)}
 	case r.IntN(3) == 0:
 		return []string{fmt.Sprintf("TRUNCATE %s", p)}
 	case r.IntN(2) == 0:
@@ -326,6 +386,9 @@ func (m *chaosModel) changeParts(r *rand.Rand) []string {
 		return []string{fmt.Sprintf("ALTER TABLE %s DETACH PARTITION %s", t, p)}
 	}
 	old := p.String()
-	p.name = m.name(r, "p")
-	return []string{fmt.Sprintf("DROP TABLE %s", old), fmt.Sprintf("CREATE TABLE %s PARTITION OF %s %s", p, t, bounds)}
+	p.name, p.subs = m.name(r, "p"), nil
+	if r.IntN(3) == 0 {
+		p.divide(r, m)
+	}
+	return append([]string{fmt.Sprintf("DROP TABLE %s", old)}, p.create(t)...)
 }

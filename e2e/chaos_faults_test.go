@@ -77,6 +77,10 @@ var chaosKinds = []struct {
 			c.between.shut(false)
 		}}
 	}},
+	{"refresh", 2, drawRefresh},
+	{"verify", 1, func(*rand.Rand) chaosFault {
+		return chaosFault{"verify", func(c *chaosRun) { c.verify(false) }}
+	}},
 	{"disk", 1, func(*rand.Rand) chaosFault { return chaosFault{"disk full", (*chaosRun).fillDisk} }},
 }
 

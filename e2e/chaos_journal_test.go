@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -53,9 +54,15 @@ func (j *chaosJournal) note(who string, began time.Time, what string, err error)
 	fmt.Fprintln(j.w)
 }
 
-// keep stores a text beside the journal, if that is kept.
-func (j *chaosJournal) keep(name, text string) {
-	if j.dir != "" {
-		_ = os.WriteFile(filepath.Join(j.dir, name), []byte(text), 0o600)
+// beside opens a file beside the journal; nil if that is not kept.
+func (j *chaosJournal) beside(t testing.TB, name string) io.Writer {
+	if j.dir == "" {
+		return nil
 	}
+	f, err := os.Create(filepath.Join(j.dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
 }

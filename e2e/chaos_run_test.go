@@ -15,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/rds"
-
 	"penstock/internal/testdb"
 	"penstock/internal/testdb/dbtest"
 )
@@ -135,6 +133,7 @@ func runChaos(t testing.TB, plan chaosPlan) {
 // drawSchema makes some schemas and tables, with rows.
 func (c *chaosRun) drawSchema() {
 	r := c.rand("schema")
+	c.model.harass = r.IntN(3) == 0
 	for range 3 {
 		s := c.model.name(r, "s")
 		c.model.schemas = append(c.model.schemas, s)
@@ -168,7 +167,7 @@ func (c *chaosRun) begin() {
 	u, _ := url.Parse(c.server.URL(c.database))
 	u.Host, u.User = c.between.addr(), url.UserPassword("penstock", "chaos-password")
 	c.p = configured(c.t, u.String())
-	c.t.Cleanup(func() { c.journal.keep("penstock.log", c.p.log.String()) })
+	c.p.log.also = c.journal.beside(c.t, "penstock.log")
 	if c.wants("disk") && os.Geteuid() == 0 {
 		c.disk, c.enlarge = smallDisk(c.t, 2000)
 		c.p.dataDir = filepath.Join(c.disk, "data")
@@ -203,6 +202,7 @@ func (c *chaosRun) rounds() {
 			lose()
 			c.round(ctx, n+1000) // history goes on from there
 		}
+		c.heal(ctx)
 		c.settle(ctx)
 		if c.t.Failed() {
 			return
@@ -337,10 +337,7 @@ func (c *chaosRun) finish() {
 		return
 	}
 	c.p.awaitActive(c.t, "chaotic")
-	in := c.p.describe(c.t, "chaotic")
-	_, err := c.p.client(secretKey).DeleteIntegration(c.t.Context(), &rds.DeleteIntegrationInput{IntegrationIdentifier: in.IntegrationArn})
-	c.must(err)
-	await(c.t, "the deletion to be finished", func() bool { return c.p.describe(c.t, "chaotic") == nil })
+	c.delete(c.rand("deletion"))
 	source, err := c.server.Conn(c.t.Context(), c.database)
 	c.must(err)
 	defer source.Close(context.Background())

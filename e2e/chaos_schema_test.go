@@ -14,7 +14,9 @@ import (
 type chaosModel struct {
 	schemas []string
 	tables  []*chaosTable
-	made    int // names given so far
+	made    int  // names given so far
+	harass  bool // rows of tables without an identity are updated and deleted as well
+	renamed bool // a label was: what rows print as has changed under them
 }
 
 type chaosTable struct {
@@ -22,18 +24,21 @@ type chaosTable struct {
 	columns      []*chaosColumn
 	key          []string // columns of the primary key, or of the index that is the identity
 	append       bool     // has no identity: only added to, and emptied
+	harassed     bool     // and rows of it are updated and deleted nevertheless
 	index        bool     // the identity is an index of its own
 	full         bool     // REPLICA IDENTITY FULL
 	parted       string   // "", "range", "list", "hash"
 	parts        []*chaosPart
 	refers       *chaosTable // a foreign key of column ref
 	referred     bool
+	parent       *chaosTable // that it inherits from; the columns are the parent's, and its own
 }
 
 type chaosPart struct {
 	schema, name string
 	bounds       string // FOR VALUES …
 	attached     bool
+	subs         []*chaosPart
 }
 
 type chaosColumn struct {
@@ -72,14 +77,17 @@ func (t *chaosTable) plain() (columns []*chaosColumn) {
 
 // clone copies the model, for a server that is set back.
 func (m *chaosModel) clone() *chaosModel {
-	c := &chaosModel{schemas: slices.Clone(m.schemas), made: m.made}
-	copies := map[*chaosTable]*chaosTable{}
+	c := &chaosModel{schemas: slices.Clone(m.schemas), made: m.made, harass: m.harass, renamed: m.renamed}
+	copies, columns := map[*chaosTable]*chaosTable{}, map[*chaosColumn]*chaosColumn{}
 	for _, t := range m.tables {
 		n := *t
 		n.columns, n.parts = nil, nil
 		for _, col := range t.columns {
-			x := *col
-			n.columns = append(n.columns, &x)
+			if columns[col] == nil { // else inherited
+				x := *col
+				columns[col] = &x
+			}
+			n.columns = append(n.columns, columns[col])
 		}
 		for _, p := range t.parts {
 			x := *p
@@ -90,9 +98,7 @@ func (m *chaosModel) clone() *chaosModel {
 		c.tables = append(c.tables, &n)
 	}
 	for _, t := range c.tables {
-		if t.refers != nil {
-			t.refers = copies[t.refers]
-		}
+		t.refers, t.parent = copies[t.refers], copies[t.parent]
 	}
 	return c
 }
@@ -139,6 +145,9 @@ func (m *chaosModel) remove(t *chaosTable) {
 			x.refers = nil
 		}
 	}
+	for _, x := range t.children(m) {
+		m.remove(x)
+	}
 }
 
 func (m *chaosModel) newColumn(r *rand.Rand) *chaosColumn {
@@ -147,7 +156,7 @@ func (m *chaosModel) newColumn(r *rand.Rand) *chaosColumn {
 
 // newTable draws a table and adds it to the model.
 func (m *chaosModel) newTable(r *rand.Rand) *chaosTable {
-	t := &chaosTable{schema: m.schema(r), name: m.name(r, "t")}
+	t := &chaosTable{schema: m.schema(r), name: m.name(r, "t"), harassed: m.harass}
 	for range []int{1, 1, 1, 2, 3}[r.IntN(5)] { // columns of the key
 		c := &chaosColumn{name: m.name(r, "k"), kind: chaosTypes[chaosKeyTypes[r.IntN(len(chaosKeyTypes))]], notNull: true}
 		t.columns = append(t.columns, c)
@@ -164,7 +173,9 @@ func (m *chaosModel) newTable(r *rand.Rand) *chaosTable {
 		}
 	}
 	r.Shuffle(len(t.columns), func(i, j int) { t.columns[i], t.columns[j] = t.columns[j], t.columns[i] })
-	switch r.IntN(12) {
+	switch r.IntN(14) {
+	case 12, 13:
+		t.inherit(r, m)
 	case 0:
 		t.key, t.full = nil, true
 	case 1:
@@ -188,7 +199,7 @@ func (m *chaosModel) newTable(r *rand.Rand) *chaosTable {
 			t.columns = append(t.columns, &chaosColumn{name: "ref", kind: on.column(on.key[0]).kind})
 		}
 	}
-	if !t.append && t.parted == "" && r.IntN(4) == 0 {
+	if !t.append && t.parted == "" && t.parent == nil && r.IntN(4) == 0 {
 		if n := t.pickColumn(r, func(c *chaosColumn) bool { return c.kind.sql == "integer" && !t.inKey(c) }); n != nil {
 			t.columns = append(t.columns, &chaosColumn{name: m.name(r, "g"), kind: chaosTypes["bigint"], generated: n.String() + "::bigint * 2"})
 		}
@@ -222,6 +233,9 @@ func (t *chaosTable) keyList() string {
 func (t *chaosTable) create(m *chaosModel, r *rand.Rand) (sql []string) {
 	var defs []string
 	for _, c := range t.columns {
+		if !t.own(c) {
+			continue
+		}
 		def := c.String() + " " + c.kind.sql
 		switch {
 		case c.generated != "":
@@ -241,6 +255,9 @@ func (t *chaosTable) create(m *chaosModel, r *rand.Rand) (sql []string) {
 	if t.parted != "" {
 		create += " PARTITION BY " + t.parted + " (part)"
 	}
+	if t.parent != nil {
+		create += fmt.Sprintf(" INHERITS (%s)", t.parent)
+	}
 	sql = append(sql, create)
 	switch {
 	case t.full:
@@ -258,14 +275,17 @@ func (t *chaosTable) create(m *chaosModel, r *rand.Rand) (sql []string) {
 		"hash":  {"WITH (MODULUS 2, REMAINDER 0)", "WITH (MODULUS 2, REMAINDER 1)"},
 	}[t.parted]
 	for _, b := range bounds {
-		p := &chaosPart{schema: t.schema, name: m.name(r, "p"), bounds: b, attached: true}
+		p := &chaosPart{schema: t.schema, name: m.name(r, "p"), bounds: "FOR VALUES " + b, attached: true}
+		if r.IntN(4) == 0 {
+			p.divide(r, m)
+		}
 		t.parts = append(t.parts, p)
-		sql = append(sql, fmt.Sprintf("CREATE TABLE %s PARTITION OF %s FOR VALUES %s", p, t, b))
+		sql = append(sql, p.create(t)...)
 	}
 	if t.parted == "list" {
 		p := &chaosPart{schema: t.schema, name: m.name(r, "p"), bounds: "DEFAULT", attached: true}
 		t.parts = append(t.parts, p)
-		sql = append(sql, fmt.Sprintf("CREATE TABLE %s PARTITION OF %s DEFAULT", p, t))
+		sql = append(sql, p.create(t)...)
 	}
 	for _, c := range t.columns {
 		if c.kind.sql == "text" && r.IntN(2) == 0 && t.parted == "" {

@@ -18,6 +18,7 @@ type chaosSession struct {
 	name string // application_name
 	conn *pgx.Conn
 	sent int
+	kept []string // prepared, to be finished later
 }
 
 // statementLimit is how long a statement may take before it counts as stuck.
@@ -44,6 +45,7 @@ func (s *chaosSession) connect(ctx context.Context) error {
 	if err := s.exec(ctx, fmt.Sprintf("SET application_name = '%s'; SET lock_timeout = '30s'; SET deadlock_timeout = '200ms'", s.name)); err != nil {
 		return err
 	}
+	s.kept = nil
 	left, err := table(ctx, conn, fmt.Sprintf("SELECT gid FROM pg_prepared_xacts WHERE gid LIKE '%s %%' AND database = current_database()", s.name))
 	for _, gid := range left {
 		err = errors.Join(err, s.exec(ctx, "COMMIT PREPARED '"+gid+"'"))
@@ -61,6 +63,7 @@ func (s *chaosSession) exec(ctx context.Context, sql string) error {
 // transact sends a transaction and reports whether it came to its end.
 func (s *chaosSession) transact(ctx context.Context, tx chaosTx) bool {
 	s.sent++
+	defer s.finishKept(ctx)
 	if err := s.connect(ctx); err != nil {
 		s.judge(ctx, "connect", err)
 		s.close()
@@ -103,8 +106,23 @@ func (s *chaosSession) attempt(ctx context.Context, tx chaosTx) error {
 	if err := s.send(ctx, chaosStatement{sql: "PREPARE TRANSACTION " + gid}); err != nil {
 		return err
 	}
+	if then == "LATER" {
+		s.kept = append(s.kept, gid)
+		return nil
+	}
 	s.run.pause(ctx)
 	return s.send(ctx, chaosStatement{sql: then + " PREPARED " + gid})
+}
+
+// finishKept finishes the oldest of the transactions that stay prepared, now
+// and then. What is left at the end of a round is committed by whoever ends it.
+func (s *chaosSession) finishKept(ctx context.Context) {
+	if len(s.kept) == 0 || s.conn == nil || s.conn.IsClosed() || len(s.kept) < 3 && s.sent%40 != 0 {
+		return
+	}
+	gid := s.kept[0]
+	s.kept = s.kept[1:]
+	_ = s.send(ctx, chaosStatement{sql: []string{"COMMIT", "ROLLBACK"}[s.sent%2] + " PREPARED " + gid})
 }
 
 // send sends a statement and judges what it ran into.

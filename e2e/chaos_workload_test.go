@@ -28,6 +28,12 @@ func (m *chaosModel) transaction(r *rand.Rand) chaosTx {
 		tx.end = "PREPARE, COMMIT"
 	case n < 6:
 		tx.end = "PREPARE, ROLLBACK"
+	case n < 7:
+		return keep(r)
+	}
+	if r.IntN(20) == 0 {
+		tx.statements = m.nested(r, 1+r.IntN(40))
+		return tx
 	}
 	for range []int{1, 1, 2, 3, 5, 8}[r.IntN(6)] {
 		t := m.pick(r, nil)
@@ -52,12 +58,48 @@ func (m *chaosModel) transaction(r *rand.Rand) chaosTx {
 	return tx
 }
 
+// keep is a transaction that stays prepared while others come and go. What it
+// writes nobody else wants.
+func keep(r *rand.Rand) chaosTx {
+	n := []int{1, 10, 5000}[r.IntN(3)]
+	return chaosTx{end: "PREPARE, LATER", statements: []chaosStatement{
+		{sql: fmt.Sprintf("INSERT INTO chaos.kept (n, what) SELECT g, repeat('%d ', g %% 300) FROM generate_series(1, %d) g", r.IntN(1000), n)},
+		{sql: "DELETE FROM chaos.kept WHERE n % 3 = 0 AND xmin = pg_current_xact_id_if_assigned()::xid"},
+	}}
+}
+
+// nested draws work under savepoints in savepoints, some of which are rolled
+// back, together with what was released into them.
+func (m *chaosModel) nested(r *rand.Rand, depth int) (s []chaosStatement) {
+	var open []string
+	for i := range depth {
+		name := fmt.Sprint("level", i)
+		s, open = append(s, chaosStatement{sql: "SAVEPOINT " + name}), append(open, name)
+		if t := m.pick(r, nil); t != nil && r.IntN(2) == 0 {
+			for _, x := range t.statements(r) {
+				x.guard = true
+				s = append(s, x)
+			}
+		}
+		if at := len(open) - 1 - r.IntN(min(4, len(open))); r.IntN(3) == 0 {
+			verb := []string{"RELEASE ", "ROLLBACK TO "}[r.IntN(2)]
+			s = append(s, chaosStatement{sql: verb + open[at]})
+			open = open[:at]
+		}
+	}
+	return s
+}
+
 // statements draws one thing to do with a table, which may take several.
 func (t *chaosTable) statements(r *rand.Rand) []chaosStatement {
 	one := func(format string, args ...any) []chaosStatement {
 		return []chaosStatement{{sql: fmt.Sprintf(format, args...)}}
 	}
 	switch n := r.IntN(100); {
+	case t.append && t.harassed && n < 3:
+		return one("UPDATE %s SET %s WHERE %s", t, t.assignments(r), t.where(r))
+	case t.append && t.harassed && n < 6:
+		return one("DELETE FROM %s WHERE %s", t, t.where(r))
 	case n < 35 || t.append && n < 96:
 		if r.IntN(8) == 0 {
 			return []chaosStatement{t.copyIn(r)}
@@ -107,6 +149,8 @@ func (t *chaosTable) insert(r *rand.Rand) string {
 				values = append(values, t.reference(r))
 			case t.inKey(c):
 				values = append(values, c.some(r))
+			case c.kind.sql == "text" && r.IntN(200) == 0:
+				values = append(values, chaosLarge(r))
 			default:
 				values = append(values, c.value(r))
 			}

@@ -198,6 +198,26 @@ func TestNoReplicaIdentity(t *testing.T) {
 	execute(t, source, "DELETE FROM bare WHERE id = 50")
 	await(t, "the table to be Failed again", func() bool { return states()[0] == "bare|Failed|t" })
 
+	// So is one that is made while nobody looks; a change of shape is none.
+	execute(t, warehouse, "ALTER DATABASE "+db.Name+" INTEGRATION REFRESH INERROR TABLES")
+	awaitEqual(t, p, source, all)
+	await(t, "the table to be Synced again", func() bool { return strings.HasPrefix(states()[0], "bare|Synced") })
+	execute(t, source, "ALTER TABLE bare ADD COLUMN more int DEFAULT 1", "INSERT INTO bare VALUES (102, 'more')")
+	awaitEqual(t, p, source, all)
+	restart := func(meanwhile ...string) {
+		p.kill(t)
+		execute(t, source, meanwhile...)
+		p.start(t)
+		warehouse = p.warehouse(t, "dev")
+	}
+	restart("INSERT INTO bare VALUES (103, 'more')")
+	awaitEqual(t, p, source, all)
+	if s := strings.Join(states(), " "); !strings.HasPrefix(s, "bare|Synced") {
+		t.Errorf("after nothing but inserts and a change of shape: %s", s)
+	}
+	restart("UPDATE bare SET v = 'while nobody looked' WHERE id = 1")
+	await(t, "the table to be Failed for what nobody saw", func() bool { return strings.HasPrefix(strings.Join(states(), " "), "bare|Failed|t") })
+
 	_, statement, _ := strings.Cut(mends(t, said), " or ")
 	execute(t, source, statement) // REPLICA IDENTITY FULL
 	p.awaitHealed(t, "bare")

@@ -157,6 +157,9 @@ func (p *Pipeline) carry(ctx context.Context) (err error) {
 	if err := p.startAgain(ctx, dest); err != nil {
 		return err
 	}
+	if err := p.recall(ctx, dest); err != nil {
+		return err
+	}
 	if err := p.exposeNow(ctx, dest); err != nil {
 		return err
 	}

@@ -53,6 +53,26 @@ func (p *Pipeline) Refresh(ctx context.Context, r penstock.Refresh) (tables int,
 	return tables, nil
 }
 
+// recall tells the source what had been missed of the tables that go on.
+func (p *Pipeline) recall(ctx context.Context, d penstock.Destination) error {
+	f, ok := p.capture.(penstock.Forgiver)
+	if !ok {
+		return nil
+	}
+	state, err := d.State(ctx)
+	if err != nil {
+		return err
+	}
+	var tables []penstock.Table
+	for i := range state.Tables {
+		if st := &state.Tables[i]; streams(st) {
+			tables = append(tables, st.Table)
+		}
+	}
+	f.Recall(tables)
+	return nil
+}
+
 var errNotRunning = &penstock.Error{Kind: penstock.KindInvalidState, Message: "the stream is not running at the moment",
 	Mend: "see the integration's problems, and try again once it runs"}
 

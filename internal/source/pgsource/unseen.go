@@ -14,15 +14,35 @@ import (
 // These are not published, since the server would refuse the application's
 // statements if they were (promise 4); but a copy that has missed one is wrong
 // and must not be called Synced. The server's statistics count them. They are
-// a second or so behind, and what happens while no capture looks is not noticed.
+// a second or so behind, and are lost when the server crashes. The count at a
+// load is kept with the table (Table.Missed), so that what happens while no
+// capture looks is noticed later.
 type unseen struct {
-	first map[uint32]int64 // the count when the table was first looked at
+	first map[uint32]int64 // the count when the table was loaded, or first looked at
 
 	mu       sync.Mutex
 	forgiven []uint32 // whose count is to be looked at anew
 }
 
 var _ penstock.Forgiver = (*capture)(nil)
+
+// Recall implements penstock.Forgiver.
+func (c *capture) Recall(tables []penstock.Table) {
+	u := &c.unseen
+	for i := range tables {
+		t := &tables[i]
+		oid, err := tableOID(t.ID)
+		if err != nil || t.Missed == 0 || t.Identity != penstock.IdentityNone {
+			continue
+		}
+		if u.first == nil {
+			u.first = map[uint32]int64{}
+		}
+		if _, known := u.first[oid]; !known {
+			u.first[oid] = t.Missed - 1
+		}
+	}
+}
 
 // Forgive implements penstock.Forgiver. The next look counts from then on: what
 // the statistics, which are a second behind, tell late of what came before is
@@ -52,8 +72,8 @@ const unseenQuery = `SELECT o, pg_stat_get_tuples_updated(o) + pg_stat_get_tuple
 	+ COALESCE((SELECT sum(pg_stat_get_tuples_updated(t.relid) + pg_stat_get_tuples_deleted(t.relid)) FROM pg_partition_tree(o) t WHERE t.isleaf AND t.relid <> o), 0)::int8
 	FROM unnest($1::oid[]) o`
 
-// look returns findings for tables that were changed unseen since the first
-// look at them.
+// look counts for rels what has been missed of them, and returns findings for
+// those that were changed unseen since they were loaded.
 func (u *unseen) look(ctx context.Context, conn *pgx.Conn, rels []relation, database string) ([]penstock.Finding, error) {
 	u.heed()
 	byOID := map[uint32]*relation{}
@@ -78,6 +98,7 @@ func (u *unseen) look(ctx context.Context, conn *pgx.Conn, rels []relation, data
 	var oid uint32
 	var n int64
 	_, err = pgx.ForEachRow(rows, []any{&oid, &n}, func() error {
+		byOID[oid].table.Missed = n + 1
 		first, known := u.first[oid]
 		if !known || n < first { // or the statistics have been reset
 			u.first[oid] = n

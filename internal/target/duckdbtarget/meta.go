@@ -169,6 +169,7 @@ type diskShape struct {
 	Key      []int            `json:"key,omitempty"`
 	Columns  []diskColumn     `json:"columns"`
 	Parts    string           `json:"parts,omitempty"`
+	Missed   int64            `json:"missed,omitempty"`
 }
 
 type diskColumn struct {
@@ -184,7 +185,7 @@ var identityNames = map[penstock.Identity]string{
 }
 
 func (s storedShape) MarshalJSON() ([]byte, error) {
-	d := diskShape{ID: s.ID, Schema: s.Schema, Name: s.Name, Identity: identityNames[s.Identity], Key: s.Key, Parts: s.Parts}
+	d := diskShape{ID: s.ID, Schema: s.Schema, Name: s.Name, Identity: identityNames[s.Identity], Key: s.Key, Parts: s.Parts, Missed: s.Missed}
 	for _, c := range s.Columns {
 		d.Columns = append(d.Columns, diskColumn{c.ID, c.Name, c.Type.String(), c.SourceType, c.NotNull})
 	}
@@ -196,7 +197,7 @@ func (s *storedShape) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &d); err != nil {
 		return err
 	}
-	s.Table = penstock.Table{ID: d.ID, Schema: d.Schema, Name: d.Name, Key: d.Key, Parts: d.Parts}
+	s.Table = penstock.Table{ID: d.ID, Schema: d.Schema, Name: d.Name, Key: d.Key, Parts: d.Parts, Missed: d.Missed}
 	for id, name := range identityNames {
 		if name == d.Identity {
 			s.Identity = id
