@@ -3,6 +3,7 @@ package pgsource
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -62,7 +63,7 @@ func (s *stream) startBlock(b []byte) error {
 	xid, first := uint32(w.int32()), w.byte() != 0
 	t := s.spools.open[xid]
 	if w.bad || s.inTx || s.spools.spill == nil || first != (t == nil) {
-		return errMessage
+		return fmt.Errorf("%w: a block of transaction %d", errMessage, xid)
 	}
 	if first {
 		t = &spool{xid: xid}
@@ -82,7 +83,7 @@ func (s *stream) inBlock(b []byte) error {
 		return nil
 	case 'I', 'U', 'D', 'T', 'R', 'M':
 	default:
-		return errMessage
+		return fmt.Errorf("%w: %q in a block of transaction %d", errMessage, b[0], s.block.xid)
 	}
 	w := wire{b: b[1:]}
 	xid := uint32(w.int32())
@@ -98,14 +99,17 @@ func (s *stream) abortStreamed(b []byte) error {
 	w := wire{b: b}
 	xid, sub := uint32(w.int32()), uint32(w.int32())
 	t := s.spools.open[xid]
-	if w.bad || t == nil || s.inTx {
-		return errMessage
-	}
-	if sub == xid {
+	switch {
+	case w.bad || s.inTx:
+		return fmt.Errorf("%w: the rollback of transaction %d", errMessage, xid)
+	case t == nil:
+		// PostgreSQL 18 also tells of what it has found to be rolled back
+		// before it sent any of it.
+	case sub == xid:
 		s.spools.remove(t)
-		return nil
+	default:
+		t.aborted = append(t.aborted, sub)
 	}
-	t.aborted = append(t.aborted, sub)
 	return nil
 }
 
@@ -116,7 +120,7 @@ func (s *stream) commitStreamed(b []byte) error {
 	m, err := parseCommit(w.b)
 	t := s.spools.open[xid]
 	if err != nil || w.bad || t == nil || s.inTx {
-		return errors.Join(errMessage, err)
+		return fmt.Errorf("%w: the commit of transaction %d", errMessage, xid)
 	}
 	if err := failpoint.Here(failpoint.SourceBeforeReplay); err != nil {
 		return err
