@@ -38,7 +38,7 @@ type StreamStatus struct {
 	BytesPerSecond float64
 
 	Loading *LoadProgress // nil while nothing is being loaded
-	Tables  []TableStatus
+	Tables  []TableStatus // not to be changed: others have them as well
 }
 
 // LoadProgress is how far a load is.

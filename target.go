@@ -75,10 +75,10 @@ type Destination interface {
 	// A batch with Swap has no Tables and no Alter.
 	Apply(ctx context.Context, prev Position, b *Batch) error
 
-	// Ensure makes a new, empty, hidden version of a table for a load, in
-	// place of an unfinished one, and sets the state to TableResyncInitiated.
-	// A readable version stays readable as it is.
-	Ensure(ctx context.Context, t *Table) error
+	// Ensure makes a new, empty, hidden version of each table for a load, in
+	// place of an unfinished one, and sets its state to TableResyncInitiated,
+	// for all tables in one transaction. A readable version stays readable as it is.
+	Ensure(ctx context.Context, tables ...*Table) error
 	// Keep has the chunks that are written to hidden versions outlive a load
 	// that breaks, as TableStatus.Partial, for as long as the stored position
 	// stays what it is now: without the changes after that, they are worth
@@ -89,10 +89,10 @@ type Destination interface {
 	// Chunk opens the writing of one chunk to the hidden version made by
 	// Ensure. Several goroutines may write chunks at a time, also of one table.
 	Chunk(ctx context.Context, id TableID) (ChunkWriter, error)
-	// Loaded records that the hidden version holds all rows of the snapshot:
-	// it is kept over a restart, follows the stream from now on, and waits to
-	// be swapped in.
-	Loaded(ctx context.Context, id TableID, s Snapshot) error
+	// Loaded records, in one transaction, that the hidden versions hold all
+	// rows of their tables' snapshots: they are kept over a restart, follow the
+	// stream from now on, and wait to be swapped in.
+	Loaded(ctx context.Context, joins map[TableID]Snapshot) error
 	// SetStates changes table states outside of a batch, as Batch.States does.
 	// A table not known yet is added.
 	SetStates(ctx context.Context, states []TableStatus) error
@@ -108,14 +108,17 @@ type Destination interface {
 	Close() error
 }
 
-// ChunkWriter writes one chunk of a load in one transaction. It is used by one
-// goroutine, and must be closed.
+// ChunkWriter writes one chunk of a load, or several, in one transaction. It is
+// used by one goroutine, and must be closed.
 type ChunkWriter interface {
-	// Append adds rows. bad counts the values in them that are null because
-	// they cannot be represented.
+	// Append adds rows to the chunk. bad counts the values in them that are
+	// null because they cannot be represented.
 	Append(ctx context.Context, rows *Rows, bad BadValues) error
+	// Next notes that the chunk is done, and begins another one, of any table
+	// that has a hidden version, in the same transaction.
+	Next(ctx context.Context, done Chunk, id TableID) error
 	// Commit makes the rows durable, with the note that the chunk is done.
-	Commit(ctx context.Context, c Chunk) error
+	Commit(ctx context.Context, done Chunk) error
 	// Close undoes what has not been committed.
 	Close()
 }

@@ -19,6 +19,9 @@ type condition struct {
 	attention bool // somebody must act, be it for a single table
 
 	problems []penstock.Problem // warnings and worse, the worst first
+
+	keys  map[string]bool    // of problems
+	grave map[[2]string]bool // the databases and tables of those that somebody must do something about
 }
 
 // summarize adds up the streams' statuses; reported and healthy tell, for
@@ -31,12 +34,12 @@ func summarize(views []streamView) condition {
 		for _, p := range v.Problems {
 			c.add(p)
 		}
-		for _, t := range v.Tables {
-			c.addTable(v.Database.SourceDatabase, t)
+		for i := range v.Tables {
+			c.addTable(v.Database.SourceDatabase, &v.Tables[i])
 		}
 	}
 	slices.SortFunc(c.problems, func(a, b penstock.Problem) int {
-		return cmp.Or(cmp.Compare(gravity(b.Severity), gravity(a.Severity)), cmp.Compare(a.Key(), b.Key()))
+		return cmp.Or(cmp.Compare(gravity(b.Severity), gravity(a.Severity)), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Database, b.Database), cmp.Compare(a.Table, b.Table))
 	})
 	return c
 }
@@ -45,25 +48,28 @@ func (c *condition) add(p penstock.Problem) {
 	if gravity(p.Severity) == 0 {
 		return
 	}
+	if c.keys == nil {
+		c.keys, c.grave = map[string]bool{}, map[[2]string]bool{}
+	}
 	c.fatal = c.fatal || p.Severity == penstock.SeverityFatal
 	c.attention = c.attention || severe(p.Severity)
 	c.stopped = c.stopped || severe(p.Severity) && p.Table == ""
-	if !slices.ContainsFunc(c.problems, func(q penstock.Problem) bool { return q.Key() == p.Key() }) {
+	if key := p.Key(); !c.keys[key] {
+		c.keys[key] = true
 		c.problems = append(c.problems, p)
+		if severe(p.Severity) {
+			c.grave[[2]string{p.Database, p.Table}] = true
+		}
 	}
 }
 
-func (c *condition) addTable(database string, t penstock.TableStatus) {
+func (c *condition) addTable(database string, t *penstock.TableStatus) {
 	switch t.State {
 	case penstock.TableResyncRequired, penstock.TableResyncInitiated:
 		c.settled, c.loading = false, true
 		c.reloading = c.reloading || t.Readable
 	case penstock.TableFailed:
-		name := t.Table.String()
-		told := func(p penstock.Problem) bool {
-			return p.Database == database && p.Table == name && severe(p.Severity)
-		}
-		if !slices.ContainsFunc(c.problems, told) {
+		if name := t.Table.String(); !c.grave[[2]string{database, name}] {
 			c.add(penstock.Problem{
 				Code: penstock.ProblemTableFailed, Severity: penstock.SeverityAttention, Database: database, Table: name,
 				Message: "the table " + name + " is not replicated: " + cmp.Or(t.Reason, "it has failed"), Since: t.Changed,
@@ -129,10 +135,14 @@ func (c condition) next(status penstock.Status, since, now time.Time, limit time
 // the stored ones have been known. While not every stream has reported, stored
 // ones that were not found again stay.
 func (c condition) merge(stored []penstock.Problem, now time.Time) []penstock.Problem {
+	if len(c.problems)+len(stored) == 0 {
+		return nil
+	}
 	var merged []penstock.Problem
+	before := keyed(stored)
 	for _, p := range c.problems {
-		if i := slices.IndexFunc(stored, func(s penstock.Problem) bool { return s.Key() == p.Key() }); i >= 0 {
-			p.Since = stored[i].Since
+		if s, ok := before[p.Key()]; ok {
+			p.Since = s.Since
 		} else if p.Since.IsZero() {
 			p.Since = now
 		}
@@ -141,13 +151,22 @@ func (c condition) merge(stored []penstock.Problem, now time.Time) []penstock.Pr
 	}
 	if !c.reported {
 		for _, s := range stored {
-			if !slices.ContainsFunc(merged, func(p penstock.Problem) bool { return p.Key() == s.Key() }) {
+			if !c.keys[s.Key()] {
 				merged = append(merged, s)
 			}
 		}
 		slices.SortStableFunc(merged, func(a, b penstock.Problem) int { return gravity(b.Severity) - gravity(a.Severity) })
 	}
 	return merged
+}
+
+// keyed returns problems by their keys.
+func keyed(problems []penstock.Problem) map[string]*penstock.Problem {
+	out := make(map[string]*penstock.Problem, len(problems))
+	for i := range problems {
+		out[problems[i].Key()] = &problems[i]
+	}
+	return out
 }
 
 // sameProblems reports whether both tell of the same problems, equally grave

@@ -362,9 +362,9 @@ func (k *keeper) derive(ctx context.Context, filter string, c condition) (pensto
 		if p, ok := worst(e.Problems); ok && to != e.Status {
 			told = p.Key()
 		}
+		known := keyed(before)
 		for _, p := range e.Problems {
-			isNew := !slices.ContainsFunc(before, func(b penstock.Problem) bool { return b.Key() == p.Key() })
-			if isNew && p.Key() != told {
+			if known[p.Key()] == nil && p.Key() != told {
 				e.note(problemEvent(p.Code), p.Severity, p.Message)
 			}
 		}

@@ -120,10 +120,7 @@ func (l *loading) refuseBad(ctx context.Context, d penstock.Destination) error {
 	}
 	for i := range state.Tables {
 		st := &state.Tables[i]
-		if !slices.ContainsFunc(l.tables, func(t penstock.Table) bool { return t.ID == st.Table.ID }) {
-			continue
-		}
-		if st.BadValues.Total() > 0 {
+		if _, ours := l.joins[st.Table.ID]; ours && st.BadValues.Total() > 0 {
 			l.fail(st.Table.ID, refused(&penstock.Unrepresentable{Table: &st.Table, Values: st.BadValues}))
 		}
 	}

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"penstock"
 )
@@ -12,7 +11,7 @@ import (
 // reads its tables, follows them by a stream of its own until it has seen what
 // the main stream has, and leaves them to be joined with that.
 type beside struct {
-	tables []penstock.Table
+	tables map[penstock.TableID]*penstock.Table
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed at the end; err may be read then
 	err    error
@@ -21,7 +20,10 @@ type beside struct {
 // loadBeside starts loading tables beside the stream.
 func (p *Pipeline) loadBeside(ctx context.Context, follower penstock.Follower, tables []penstock.Table) *beside {
 	ctx, cancel := context.WithCancelCause(ctx)
-	b := &beside{tables: tables, cancel: cancel, done: make(chan struct{})}
+	b := &beside{tables: make(map[penstock.TableID]*penstock.Table, len(tables)), cancel: cancel, done: make(chan struct{})}
+	for i := range tables {
+		b.tables[tables[i].ID] = &tables[i]
+	}
 	go func() {
 		defer close(b.done)
 		defer cancel(nil)
@@ -44,7 +46,8 @@ func (b *beside) stop() {
 
 // has reports whether a table is being loaded in just this shape.
 func (b *beside) has(t *penstock.Table) bool {
-	return slices.ContainsFunc(b.tables, func(x penstock.Table) bool { return x.ID == t.ID && sameAsLoaded(&x, t) })
+	loaded := b.tables[t.ID]
+	return loaded != nil && sameAsLoaded(loaded, t)
 }
 
 func (p *Pipeline) runBeside(ctx context.Context, follower penstock.Follower, tables []penstock.Table) error {

@@ -55,7 +55,7 @@ func equivalent(t *rapid.T, shape *penstock.Table) {
 		r.appendTo(loaded, nil)
 	}
 	ok(t, targettest.Append(t.Context(), dest, shape.ID, loaded, nil))
-	ok(t, dest.Loaded(t.Context(), shape.ID, "s"))
+	ok(t, dest.Loaded(t.Context(), map[penstock.TableID]penstock.Snapshot{shape.ID: "s"}))
 	apply(&penstock.Batch{Next: "0", Swap: []penstock.TableID{shape.ID}})
 
 	compact := newCompactor()

@@ -129,14 +129,22 @@ func (p *Pipeline) lookMeanwhile(ctx context.Context) (_ context.Context, stop f
 	}
 }
 
+// ensureTables is how many hidden versions are made in one transaction, during
+// which the stream, if there is one, has no turn.
+const ensureTables = 500
+
 // ensure makes the hidden versions.
 func (p *Pipeline) ensure(ctx context.Context, tables []penstock.Table) error {
-	return p.writer.do(ctx, func(d penstock.Destination) error {
-		for i := range tables {
-			if err := d.Ensure(ctx, &tables[i]); err != nil {
-				return err
-			}
+	for some := range slices.Chunk(tables, ensureTables) {
+		those := make([]*penstock.Table, len(some))
+		for i := range some {
+			those[i] = &some[i]
 		}
+		if err := p.writer.do(ctx, func(d penstock.Destination) error { return d.Ensure(ctx, those...) }); err != nil {
+			return err
+		}
+	}
+	return p.writer.do(ctx, func(d penstock.Destination) error {
 		state, err := d.State(ctx)
 		p.status.setTables(state.Tables)
 		return err
@@ -174,13 +182,13 @@ func (l *loading) readAll(ctx context.Context) error {
 	}
 	l.p.status.loadBegins(l.progress)
 	defer l.p.status.loadEnds()
-	queue := make(chan penstock.Chunk)
+	queue := make(chan []penstock.Chunk)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(queue)
-		for _, c := range l.view.Chunks() {
+		for group := range groups(l.view.Chunks()) {
 			select {
-			case queue <- c:
+			case queue <- group:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -191,8 +199,8 @@ func (l *loading) readAll(ctx context.Context) error {
 	for range l.p.cfg.Connections {
 		g.Go(func() error {
 			var rows penstock.Rows
-			for c := range queue {
-				if err := l.read(ctx, c, &rows, buffer); err != nil {
+			for group := range queue {
+				if err := l.read(ctx, group, &rows, buffer); err != nil {
 					return err
 				}
 			}
@@ -202,49 +210,11 @@ func (l *loading) readAll(ctx context.Context) error {
 	return g.Wait()
 }
 
-// read reads one chunk, which is written as a whole or not at all. It returns
-// errors that concern more than its table.
-func (l *loading) read(ctx context.Context, c penstock.Chunk, rows *penstock.Rows, buffer int) error {
-	id := c.Table.ID
-	if l.hasFailed(id) {
-		return nil
-	}
-	rows.Reset(c.Table)
-	w, err := l.p.writer.dest.Chunk(ctx, id)
-	if err != nil {
-		return err
-	}
-	defer w.Close()
-	var n, size int
-	err = l.view.Read(ctx, c, rows, buffer, func(bad penstock.BadValues) error {
-		if l.p.strict() && bad.Total() > 0 {
-			return refused(&penstock.Unrepresentable{Table: c.Table, Values: bad})
-		}
-		l.p.repair(rows)
-		n, size = n+rows.Len(), size+rows.Size()
-		return w.Append(ctx, rows, bad)
-	})
-	if err == nil {
-		err = w.Commit(ctx, c)
-	}
-	switch penstock.KindOf(err) {
-	case penstock.KindStale, penstock.KindSetting, penstock.KindUnrepresentable:
-		l.fail(id, err)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	l.count(id, int64(n), int64(size))
-	l.p.status.loadedChunk(int64(n), int64(size), c.Bytes, l.done(id))
-	return nil
-}
-
-func (l *loading) count(id penstock.TableID, rows, bytes int64) {
+func (l *loading) count(id penstock.TableID, more copied) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.copied[id]
-	l.copied[id] = copied{c.rows + rows, c.bytes + bytes}
+	l.copied[id] = copied{c.rows + more.rows, c.bytes + more.bytes}
 }
 
 func (l *loading) hasFailed(id penstock.TableID) bool {
@@ -274,36 +244,49 @@ func (l *loading) recordAll(ctx context.Context, d penstock.Destination) error {
 	if err := l.refuseBad(ctx, d); err != nil {
 		return err
 	}
+	joins := map[penstock.TableID]penstock.Snapshot{}
+	var failed []penstock.TableStatus
 	for i := range l.tables {
-		if err := l.record(ctx, d, &l.tables[i]); err != nil {
+		t := &l.tables[i]
+		err := l.failed[t.ID]
+		if err == nil && l.left[t.ID] > 0 {
+			err = penstock.Errorf(penstock.KindStale, "table %s was not read to its end", t)
+		}
+		if err == nil {
+			joins[t.ID] = l.joins[t.ID]
+			continue
+		}
+		l.p.retry.backOff(t.ID)
+		failed = append(failed, failure(t, err))
+		l.p.log.Warn("table not loaded", "table", t.String(), "error", err)
+	}
+	if len(joins) > 0 {
+		if err := d.Loaded(ctx, joins); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-func (l *loading) record(ctx context.Context, d penstock.Destination, t *penstock.Table) error {
-	err := l.failed[t.ID]
-	if err == nil && l.left[t.ID] > 0 {
-		err = penstock.Errorf(penstock.KindStale, "table %s was not read to its end", t)
-	}
-	if err == nil {
-		if err := d.Loaded(ctx, t.ID, l.joins[t.ID]); err != nil {
-			return err
+	for i := range l.tables {
+		t := &l.tables[i]
+		if joins[t.ID] != "" {
+			l.p.retry.forget(t.ID)
+			l.p.status.loadedTable(t, l.copied[t.ID], l.began)
+			l.p.log.Info("table loaded", "table", t.String())
 		}
-		l.p.retry.forget(t.ID)
-		l.p.status.loadedTable(t, l.copied[t.ID], l.began)
-		l.p.log.Info("table loaded", "table", t.String())
+	}
+	if len(failed) == 0 {
 		return nil
 	}
-	l.p.retry.backOff(t.ID)
+	return d.SetStates(ctx, failed)
+}
+
+// failure is the state of a table that could not be loaded.
+func failure(t *penstock.Table, err error) penstock.TableStatus {
+	if u := badValue(err); u != nil {
+		return failedFor(u)
+	}
 	state := penstock.TableStatus{Table: *t, State: penstock.TableResyncRequired, Reason: err.Error()}
 	if penstock.KindOf(err) == penstock.KindSetting {
 		state.State = penstock.TableFailed
 	}
-	if u := badValue(err); u != nil {
-		state = failedFor(u)
-	}
-	l.p.log.Warn("table not loaded", "table", t.String(), "error", err)
-	return d.SetStates(ctx, []penstock.TableStatus{state})
+	return state
 }

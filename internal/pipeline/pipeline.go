@@ -198,7 +198,7 @@ func (p *Pipeline) turn(ctx context.Context) error {
 	if s := p.passed; s != nil {
 		p.passed = nil
 		t, err := p.compare(ctx, s)
-		if err == nil && p.loading() && t.concerns(p.beside.tables) {
+		if err == nil && p.loading() && t.concerns(p.beside) {
 			p.stopBeside()
 		}
 		if err == nil {
@@ -214,7 +214,7 @@ func (p *Pipeline) turn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.loading() && t.concerns(p.beside.tables) {
+	if p.loading() && t.concerns(p.beside) {
 		p.stopBeside() // what it loads has gone or changed
 		return nil
 	}
@@ -266,11 +266,11 @@ func (p *Pipeline) endBeside() {
 	default:
 		p.log.Warn("load failed, will be tried again", "error", err)
 		p.status.setLoadFailed(err)
-		for _, t := range p.beside.tables {
+		for id := range p.beside.tables {
 			if penstock.ProblemOf(err) == penstock.ProblemWALLimit {
-				p.retry.holdBack(t.ID, minLimitPause, maxLimitPause)
+				p.retry.holdBack(id, minLimitPause, maxLimitPause)
 			} else {
-				p.retry.backOff(t.ID)
+				p.retry.backOff(id)
 			}
 		}
 	}

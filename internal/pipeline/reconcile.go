@@ -38,15 +38,15 @@ func (t *turn) idle(loading bool) bool {
 	return (loading || len(t.load) == 0) && len(t.drop) == 0 && len(t.rename) == 0 && len(t.states) == 0
 }
 
-// concerns reports whether something is to be done about one of the tables.
-func (t *turn) concerns(tables []penstock.Table) bool {
-	for i := range tables {
-		id := tables[i].ID
-		if slices.Contains(t.drop, id) || slices.ContainsFunc(t.load, func(x penstock.Table) bool { return x.ID == id }) {
+// concerns reports whether something is to be done about one of the tables that
+// a load beside the stream loads.
+func (t *turn) concerns(b *beside) bool {
+	for _, id := range t.drop {
+		if b.tables[id] != nil {
 			return true
 		}
 	}
-	return false
+	return slices.ContainsFunc(t.load, func(x penstock.Table) bool { return b.tables[x.ID] != nil })
 }
 
 // sight is what was seen at the source.

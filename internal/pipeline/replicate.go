@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -234,9 +233,9 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 		p.repair(&tc.Rows)
 		b.Tables = append(b.Tables, compact.compact(tc, r.mender.mends(tc.Table.ID)))
 	}
-	for _, t := range r.tables {
-		if slices.Contains(c.Reshaped, t.ID) {
-			b.States = append(b.States, penstock.TableStatus{Table: t, State: penstock.TableResyncRequired, Reason: shapeChanged})
+	for _, id := range c.Reshaped {
+		if t := r.table(id); t != nil {
+			b.States = append(b.States, penstock.TableStatus{Table: *t, State: penstock.TableResyncRequired, Reason: shapeChanged})
 		}
 	}
 	if b.Next == p.status.position() && !apply.inside && c.Empty() && len(b.States) == 0 {
@@ -290,6 +289,16 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 		p.status.setTables(state.Tables)
 		return err
 	})
+}
+
+// table returns a table that the stream delivers; nil if it is none.
+func (r *replication) table(id penstock.TableID) *penstock.Table {
+	for i := range r.tables {
+		if r.tables[i].ID == id {
+			return &r.tables[i]
+		}
+	}
+	return nil
 }
 
 // reloadStale has the tables loaded again that stand in the way of a batch:

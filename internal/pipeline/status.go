@@ -42,8 +42,7 @@ func (s *status) init(cfg Config) {
 func (s *status) get() penstock.StreamStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := s.s
-	out.Tables = slices.Clone(s.s.Tables)
+	out := s.s // Tables are replaced, never changed
 	out.Problems = slices.Clone(s.findings)
 	out.Problems = append(out.Problems, s.retained...)
 	if s.open != nil {

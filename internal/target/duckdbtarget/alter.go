@@ -56,6 +56,7 @@ func (d *Destination) alter(ctx context.Context, tx *metaChange, alterations []p
 		m.entry.Known = m.v.Shape
 		m.entry.Bad.Keep(m.New)
 		m.entry.set(m.v)
+		tx.named(m.New.ID)
 	}
 	for _, m := range moves {
 		if m.withdrawn {
@@ -140,6 +141,7 @@ func (d *Destination) name(ctx context.Context, tx *metaChange, m *move) error {
 		m.v.Table = tx.freeTable(m.New.ID, m.v.Schema, m.New.Name)
 	}
 	m.entry.set(m.v)
+	tx.named(m.New.ID)
 	if err := d.hide(ctx, d.writer, tx); err != nil { // what is exposed under that name
 		return err
 	}
@@ -228,7 +230,7 @@ func (m *move) columnNames() []string {
 	}
 	for i, c := range m.New.Columns {
 		if names[i] == "" {
-			names[i] = freeName(c.Name, taken)
+			names[i] = freeName(c.Name, func(name string) bool { return taken[name] })
 			taken[fold(names[i])] = true
 		}
 	}

@@ -178,7 +178,7 @@ func TestAlterAtRandom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range []error{d.Ensure(t.Context(), a.shape), d.Loaded(t.Context(), "1", "s"), d.Apply(t.Context(), "", &penstock.Batch{Next: "0", Swap: []penstock.TableID{"1"}})} {
+	for _, err := range []error{d.Ensure(t.Context(), a.shape), d.Loaded(t.Context(), map[penstock.TableID]penstock.Snapshot{"1": "s"}), d.Apply(t.Context(), "", &penstock.Batch{Next: "0", Swap: []penstock.TableID{"1"}})} {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -176,19 +176,19 @@ func (tx *metaChange) swap(id penstock.TableID) error {
 	hidden.Table = name
 	e.noLoad()
 	e.Readable = &hidden
+	tx.named(id)
 	e.setState(penstock.TableSynced, "")
 	return nil
 }
 
 // evict makes way for a version that takes the name of its shape.
 func (tx *metaChange) evict(id penstock.TableID, by *version) {
-	for other, o := range tx.all() {
-		v := o.Readable
-		if other == id || v == nil || v.Shape.Schema != by.Shape.Schema || v.Shape.Name != by.Shape.Name {
+	for _, other := range tx.called(by.Shape.Schema, by.Shape.Name) {
+		if other == id {
 			continue
 		}
-		o = tx.entry(other)
-		tx.dropTable(v)
+		o := tx.entry(other)
+		tx.dropTable(o.Readable)
 		o.Readable = nil
 		o.setState(penstock.TableResyncRequired, fmt.Sprintf("its name %s was taken by a newer table", &by.Shape.Table))
 	}

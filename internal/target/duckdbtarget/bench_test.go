@@ -121,7 +121,7 @@ func BenchmarkApply(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				if err := d.Loaded(ctx, shape.ID, "s"); err != nil {
+				if err := d.Loaded(ctx, map[penstock.TableID]penstock.Snapshot{shape.ID: "s"}); err != nil {
 					b.Fatal(err)
 				}
 				if err := d.Apply(ctx, "", &penstock.Batch{Next: "0", Swap: []penstock.TableID{shape.ID}}); err != nil {

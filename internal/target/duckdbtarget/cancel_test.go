@@ -41,7 +41,7 @@ func TestCancelledApply(t *testing.T) {
 		appendRow(rows, id, 0, true)
 		model[id] = 0
 	}
-	for _, err := range []error{d.Ensure(ctx, shape), targettest.Append(ctx, d, "1", rows, nil), d.Loaded(ctx, "1", "s"), d.Apply(ctx, "", &penstock.Batch{Next: "0", Swap: []penstock.TableID{"1"}})} {
+	for _, err := range []error{d.Ensure(ctx, shape), targettest.Append(ctx, d, "1", rows, nil), d.Loaded(ctx, map[penstock.TableID]penstock.Snapshot{"1": "s"}), d.Apply(ctx, "", &penstock.Batch{Next: "0", Swap: []penstock.TableID{"1"}})} {
 		if err != nil {
 			t.Fatal(err)
 		}

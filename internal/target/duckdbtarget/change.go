@@ -3,6 +3,9 @@ package duckdbtarget
 import (
 	"context"
 	"iter"
+	"maps"
+	"slices"
+	"strings"
 
 	"penstock"
 	"penstock/internal/failpoint"
@@ -15,8 +18,10 @@ type metaChange struct {
 	applied  *penstock.Position
 	entries  map[penstock.TableID]*entry // changed; nil: removed
 	tables   []string                    // statements that make, drop, rename tables, still to be executed
+	unnoted  []penstock.TableID          // the notes on whose chunks are to be removed
 	released []penstock.TableID          // loads that are over
 	hid      map[penstock.TableID]bool   // whose views have been dropped
+	names    *nameIndex                  // made when it is needed; see index
 
 	before, after failpoint.Point // around the commit
 }
@@ -73,9 +78,7 @@ func (tx *metaChange) dropHidden(id penstock.TableID, e *entry) {
 }
 
 // forgetChunks removes the notes on a table's chunks.
-func (tx *metaChange) forgetChunks(id penstock.TableID) {
-	tx.tables = append(tx.tables, "DELETE FROM "+ident(tx.d.db.alias)+"."+metaSchema+".chunks WHERE id = "+literal(string(id)))
-}
+func (tx *metaChange) forgetChunks(id penstock.TableID) { tx.unnoted = append(tx.unnoted, id) }
 
 func (tx *metaChange) dropTable(v *version) {
 	tx.tables = append(tx.tables, "DROP TABLE "+tx.d.table(v))
@@ -140,7 +143,7 @@ func (d *Destination) commit(ctx context.Context, c *conn, tx *metaChange, more 
 }
 
 func (tx *metaChange) empty() bool {
-	return tx.applied == nil && len(tx.entries) == 0 && len(tx.tables) == 0
+	return tx.applied == nil && len(tx.entries) == 0 && len(tx.tables) == 0 && len(tx.unnoted) == 0
 }
 
 // flush executes the statements of a change, inside the writer's transaction.
@@ -165,20 +168,13 @@ func (d *Destination) write(ctx context.Context, c *conn, tx *metaChange) error 
 	if err := d.show(ctx, c, tx); err != nil {
 		return err
 	}
-	for id, e := range tx.entries {
-		var err error
-		switch known := d.entries[id] != nil; {
-		case e == nil && known:
-			err = c.exec(ctx, "DELETE FROM "+meta+".tables WHERE id = ?", string(id))
-		case e == nil:
-		case known:
-			err = c.exec(ctx, "UPDATE "+meta+".tables SET entry = ? WHERE id = ?", e.encode(), string(id))
-		default:
-			err = c.exec(ctx, "INSERT INTO "+meta+".tables VALUES (?, ?)", string(id), e.encode())
-		}
-		if err != nil {
+	if len(tx.unnoted) > 0 {
+		if err := c.exec(ctx, "DELETE FROM "+meta+".chunks WHERE id IN ("+literals(tx.unnoted)+")"); err != nil {
 			return err
 		}
+	}
+	if err := d.writeEntries(ctx, c, tx); err != nil {
+		return err
 	}
 	if tx.applied != nil {
 		return c.exec(ctx, "UPDATE "+meta+".position SET applied = ?", string(*tx.applied))
@@ -186,15 +182,72 @@ func (d *Destination) write(ctx context.Context, c *conn, tx *metaChange) error 
 	return nil
 }
 
+// fewEntries is how many entries are written one by one, which for more takes
+// longer the more tables there are.
+const fewEntries = 20
+
+// writeEntries writes the entries that have changed.
+func (d *Destination) writeEntries(ctx context.Context, c *conn, tx *metaChange) error {
+	table := ident(d.db.alias) + "." + metaSchema + ".tables"
+	if len(tx.entries) > fewEntries {
+		ids := slices.Collect(maps.Keys(tx.entries))
+		if err := c.exec(ctx, "DELETE FROM "+table+" WHERE id IN ("+literals(ids)+")"); err != nil {
+			return err
+		}
+		rows := penstock.NewRows(&penstock.Table{Columns: []penstock.Column{{Type: penstock.Type{Kind: penstock.TypeText}}, {Type: penstock.Type{Kind: penstock.TypeText}}}})
+		for id, e := range tx.entries {
+			if e != nil {
+				rows.Vectors[0].AppendBytes([]byte(id))
+				rows.Vectors[1].AppendBytes([]byte(e.encode()))
+			}
+		}
+		return c.do(ctx, func() error {
+			return appendRows(c, d.db.alias, metaSchema, "tables", columnsOf(rows, nil), rows.Len(), new(penstock.BadValues))
+		})
+	}
+	for id, e := range tx.entries {
+		var err error
+		switch known := d.entries[id] != nil; {
+		case e == nil && known:
+			err = c.exec(ctx, "DELETE FROM "+table+" WHERE id = ?", string(id))
+		case e == nil:
+		case known:
+			err = c.exec(ctx, "UPDATE "+table+" SET entry = ? WHERE id = ?", e.encode(), string(id))
+		default:
+			err = c.exec(ctx, "INSERT INTO "+table+" VALUES (?, ?)", string(id), e.encode())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// literals returns tables as a list of literals.
+func literals(ids []penstock.TableID) string {
+	var b strings.Builder
+	for i, id := range ids {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(literal(string(id)))
+	}
+	return b.String()
+}
+
 // accept makes a committed change visible in d.
 func (d *Destination) accept(tx *metaChange) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for id, e := range tx.entries {
+		delete(d.shown, id)
 		if e == nil {
 			delete(d.entries, id)
-		} else {
-			d.entries[id] = e
+			continue
+		}
+		d.entries[id] = e
+		if e.Shown != "" {
+			d.shown[id] = true
 		}
 	}
 	if tx.applied != nil {
@@ -202,5 +255,8 @@ func (d *Destination) accept(tx *metaChange) {
 	}
 	for _, id := range tx.released {
 		delete(d.loading, id)
+	}
+	if open := d.pending.tx; open != nil && open != tx {
+		open.names = nil // it has been made from other entries
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
+	"strings"
 
 	"penstock"
 	"penstock/internal/failpoint"
@@ -15,25 +16,31 @@ import (
 // memory whatever its size.
 type chunkWriter struct {
 	d    *Destination
+	c    *conn // nil once the chunks are committed or undone
+	done []doneChunk
+	chunkRead
+}
+
+// chunkRead is what a chunk has brought so far.
+type chunkRead struct {
 	id   penstock.TableID
 	e    *entry
 	load *load
-	c    *conn // nil once the chunk is committed or undone
 	bad  penstock.BadValues
 	rows int64
 }
 
+// doneChunk is a chunk with the note that it is done.
+type doneChunk struct {
+	chunkRead
+	penstock.Chunk
+}
+
 // Chunk implements penstock.Destination.
 func (d *Destination) Chunk(ctx context.Context, id penstock.TableID) (penstock.ChunkWriter, error) {
-	d.mu.Lock()
-	w := &chunkWriter{d: d, id: id, e: d.entries[id], load: d.loading[id]}
-	closed := d.closed
-	d.mu.Unlock()
-	switch {
-	case closed:
-		return nil, penstock.Errorf(penstock.KindFenced, "write a chunk of table %s to database %q: it is closed", id, d.db.name)
-	case w.e == nil || w.e.Hidden == nil || w.load == nil:
-		return nil, penstock.Errorf(penstock.KindNotFound, "write a chunk of table %s to database %q: it is not being loaded", id, d.db.name)
+	w := &chunkWriter{d: d}
+	if err := w.begin(id); err != nil {
+		return nil, err
 	}
 	if err := d.enter(ctx); err != nil {
 		return nil, err
@@ -52,6 +59,22 @@ func (d *Destination) Chunk(ctx context.Context, id penstock.TableID) (penstock.
 	return w, nil
 }
 
+// begin begins a chunk.
+func (w *chunkWriter) begin(id penstock.TableID) error {
+	d := w.d
+	d.mu.Lock()
+	w.chunkRead = chunkRead{id: id, e: d.entries[id], load: d.loading[id]}
+	closed := d.closed
+	d.mu.Unlock()
+	switch {
+	case closed:
+		return penstock.Errorf(penstock.KindFenced, "write a chunk of table %s to database %q: it is closed", id, d.db.name)
+	case w.e == nil || w.e.Hidden == nil || w.load == nil:
+		return penstock.Errorf(penstock.KindNotFound, "write a chunk of table %s to database %q: it is not being loaded", id, d.db.name)
+	}
+	return nil
+}
+
 // Append implements penstock.ChunkWriter.
 func (w *chunkWriter) Append(ctx context.Context, rows *penstock.Rows, bad penstock.BadValues) error {
 	v := w.e.Hidden
@@ -67,17 +90,22 @@ func (w *chunkWriter) Append(ctx context.Context, rows *penstock.Rows, bad penst
 	return nil
 }
 
-// Commit implements penstock.ChunkWriter.
-func (w *chunkWriter) Commit(ctx context.Context, chunk penstock.Chunk) error {
+// Next implements penstock.ChunkWriter.
+func (w *chunkWriter) Next(ctx context.Context, done penstock.Chunk, id penstock.TableID) error {
 	if w.c == nil {
 		return penstock.Errorf(penstock.KindInternal, "the chunk is committed or undone already")
 	}
-	bad, err := json.Marshal(w.bad)
-	if err != nil {
-		return err
+	w.done = append(w.done, doneChunk{w.chunkRead, done})
+	return w.begin(id)
+}
+
+// Commit implements penstock.ChunkWriter.
+func (w *chunkWriter) Commit(ctx context.Context, done penstock.Chunk) error {
+	if w.c == nil {
+		return penstock.Errorf(penstock.KindInternal, "the chunk is committed or undone already")
 	}
-	err = w.c.exec(ctx, "INSERT INTO "+ident(w.d.db.alias)+"."+metaSchema+".chunks VALUES (?, ?, ?, ?, ?, ?)",
-		string(w.id), strconv.Itoa(w.e.Loads), chunk.Token, strconv.FormatInt(chunk.Bytes, 10), strconv.FormatInt(w.rows, 10), string(bad))
+	w.done = append(w.done, doneChunk{w.chunkRead, done})
+	err := w.note(ctx)
 	if err == nil {
 		err = failpoint.Here(failpoint.TargetBeforeAppend)
 	}
@@ -92,11 +120,28 @@ func (w *chunkWriter) Commit(ctx context.Context, chunk penstock.Chunk) error {
 	_ = failpoint.Here(failpoint.TargetAfterAppend)
 	w.d.mu.Lock()
 	defer w.d.mu.Unlock()
-	w.load.bad.Add(w.bad)
-	w.load.rows += w.rows
-	w.load.bytes += chunk.Bytes
-	w.load.chunks = append(w.load.chunks, chunk.Token)
+	for _, c := range w.done {
+		c.load.bad.Add(c.bad)
+		c.load.rows += c.rows
+		c.load.bytes += c.Bytes
+		c.load.chunks = append(c.load.chunks, c.Token)
+	}
 	return nil
+}
+
+// note writes which chunks are done.
+func (w *chunkWriter) note(ctx context.Context) error {
+	values := make([]string, len(w.done))
+	var args []string
+	for i, c := range w.done {
+		bad, err := json.Marshal(c.bad)
+		if err != nil {
+			return err
+		}
+		values[i] = "(?, ?, ?, ?, ?, ?)"
+		args = append(args, string(c.id), strconv.Itoa(c.e.Loads), c.Token, strconv.FormatInt(c.Bytes, 10), strconv.FormatInt(c.rows, 10), string(bad))
+	}
+	return w.c.exec(ctx, "INSERT INTO "+ident(w.d.db.alias)+"."+metaSchema+".chunks VALUES "+strings.Join(values, ", "), args...)
 }
 
 // Close implements penstock.ChunkWriter.

@@ -30,6 +30,7 @@ type Destination struct {
 	closed  bool
 	applied penstock.Position
 	entries map[penstock.TableID]*entry // entries are replaced, never changed
+	shown   map[penstock.TableID]bool   // of entries, those that have a view
 	loading map[penstock.TableID]*load
 	idle    []*conn // for chunks
 	gate    gate
@@ -82,6 +83,12 @@ func (d *Destination) recover(ctx context.Context, spec penstock.DatabaseSpec) e
 func (d *Destination) read(ctx context.Context) (err error) {
 	if d.applied, d.entries, err = readMeta(ctx, d.writer, d.db); err != nil {
 		return err
+	}
+	d.shown = make(map[penstock.TableID]bool)
+	for id, e := range d.entries {
+		if e.Shown != "" {
+			d.shown[id] = true
+		}
 	}
 	return d.readChunks(ctx)
 }

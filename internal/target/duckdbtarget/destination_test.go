@@ -83,7 +83,7 @@ func TestOutsideTheEngine(t *testing.T) {
 		}
 	}
 	ctx := t.Context()
-	for _, err := range []error{d.Ensure(ctx, shape), targettest.Append(ctx, d, "2", rows, penstock.BadValues{2: 1}), d.Loaded(ctx, "2", "s"),
+	for _, err := range []error{d.Ensure(ctx, shape), targettest.Append(ctx, d, "2", rows, penstock.BadValues{2: 1}), d.Loaded(ctx, map[penstock.TableID]penstock.Snapshot{"2": "s"}),
 		d.Apply(ctx, "p", &penstock.Batch{Next: "q", Swap: []penstock.TableID{"2"}})} {
 		if err != nil {
 			t.Fatal(err)
@@ -178,7 +178,7 @@ func TestSwapUnderReaders(t *testing.T) {
 	pos := penstock.Position("p")
 	for n := range int64(30) {
 		next := pos + "+"
-		for _, err := range []error{d.Ensure(t.Context(), &shape), targettest.Append(t.Context(), d, "1", version(n), nil), d.Loaded(t.Context(), "1", "s"),
+		for _, err := range []error{d.Ensure(t.Context(), &shape), targettest.Append(t.Context(), d, "1", version(n), nil), d.Loaded(t.Context(), map[penstock.TableID]penstock.Snapshot{"1": "s"}),
 			d.Apply(t.Context(), pos, &penstock.Batch{Next: next, Swap: []penstock.TableID{"1"}})} {
 			if err != nil {
 				t.Fatal(err)
@@ -347,7 +347,7 @@ func TestKilled(t *testing.T) {
 		d, err := w.Open(ctx, spec)
 		must(err)
 		must(d.Ensure(ctx, shape))
-		must(d.Loaded(ctx, "1", "s"))
+		must(d.Loaded(ctx, map[penstock.TableID]penstock.Snapshot{"1": "s"}))
 		must(d.Apply(ctx, "", &penstock.Batch{Next: "0", Swap: []penstock.TableID{"1"}}))
 		for n := 1; ; n++ { // every batch replaces one row of the last and adds its own
 			rows := penstock.NewRows(shape)
@@ -469,7 +469,7 @@ func TestOutOfMemory(t *testing.T) {
 		}
 		return rows, all
 	}
-	for _, err := range []error{dest.Ensure(ctx, shape), dest.Loaded(ctx, "1", "s"), dest.Apply(ctx, "", &penstock.Batch{Next: "p", Swap: []penstock.TableID{"1"}})} {
+	for _, err := range []error{dest.Ensure(ctx, shape), dest.Loaded(ctx, map[penstock.TableID]penstock.Snapshot{"1": "s"}), dest.Apply(ctx, "", &penstock.Batch{Next: "p", Swap: []penstock.TableID{"1"}})} {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,7 +21,7 @@ func made(t *testing.T, w *Warehouse, name string) {
 	}
 	shape := &penstock.Table{ID: "1", Schema: "public", Name: "t", Columns: []penstock.Column{{ID: 1, Name: "id", Type: penstock.Type{Kind: penstock.TypeInt32}}}}
 	for _, err := range []error{
-		d.Ensure(t.Context(), shape), d.Loaded(t.Context(), "1", "s"),
+		d.Ensure(t.Context(), shape), d.Loaded(t.Context(), map[penstock.TableID]penstock.Snapshot{"1": "s"}),
 		d.Apply(t.Context(), "", &penstock.Batch{Next: "p", Swap: []penstock.TableID{"1"}}), d.Close(),
 	} {
 		if err != nil {

@@ -36,14 +36,18 @@ func (d *Destination) Expose(ctx context.Context, on bool) error {
 // hide drops the views of tables that a change concerns, and those whose name
 // a table takes. It may be repeated within a change.
 func (d *Destination) hide(ctx context.Context, c *conn, tx *metaChange) error {
+	if len(d.shown) == 0 {
+		return nil
+	}
 	taken := make(map[[2]string]bool)
 	for _, e := range tx.entries {
 		if e != nil && e.Readable != nil {
 			taken[[2]string{e.Readable.Schema, fold(e.Readable.Table)}] = true
 		}
 	}
-	for id, was := range d.entries {
-		if was.Shown == "" || tx.hid[id] {
+	for id := range d.shown {
+		was := d.entries[id]
+		if tx.hid[id] {
 			continue
 		}
 		if _, concerned := tx.entries[id]; !concerned && !taken[[2]string{was.Hidden.Schema, fold(was.Shown)}] {
@@ -76,6 +80,7 @@ func (d *Destination) show(ctx context.Context, c *conn, tx *metaChange) error {
 		if e.Shown = tx.viewName(id, e.Hidden); e.Shown == "" {
 			continue
 		}
+		tx.named(id)
 		if err := c.exec(ctx, "CREATE VIEW "+d.view(e)+" AS SELECT * FROM "+d.table(e.Hidden)); err != nil {
 			return err
 		}
@@ -91,21 +96,14 @@ func (d *Destination) view(e *entry) string {
 // viewName returns a name for the view of a hidden version that no table and no
 // other view has; "" if its own one is that of a table that can be read.
 func (tx *metaChange) viewName(id penstock.TableID, hidden *version) string {
-	taken := make(map[string]bool)
-	for other, e := range tx.all() {
-		if v := e.Readable; v != nil && v.Schema == hidden.Schema {
-			if v.Shape.Name == hidden.Shape.Name {
-				return ""
-			}
-			taken[fold(v.Table)] = true
-		}
-		if other != id && e.Shown != "" && e.Hidden.Schema == hidden.Schema {
-			taken[fold(e.Shown)] = true
+	for _, other := range tx.called(hidden.Shape.Schema, hidden.Shape.Name) {
+		if tx.look(other).Readable.Schema == hidden.Schema {
+			return ""
 		}
 	}
-	name := hidden.Shape.Name
-	if strings.HasPrefix(fold(name), hiddenPrefix) {
-		taken[fold(name)] = true
-	}
-	return freeName(name, taken)
+	return freeName(hidden.Shape.Name, func(name string) bool {
+		return name == fold(hidden.Shape.Name) && strings.HasPrefix(name, hiddenPrefix) || tx.isTaken(hidden.Schema, name, func(other penstock.TableID, e *entry) bool {
+			return e.hasTable(hidden.Schema, name) || other != id && e.Shown != "" && e.Hidden != nil && e.Hidden.Schema == hidden.Schema && fold(e.Shown) == name
+		})
+	})
 }

@@ -31,7 +31,7 @@ func TestLogBesideLoads(t *testing.T) {
 		rows.Vectors[0].AppendInt64(int64(i) * 1_000_003)
 		put = append(put, int32(i))
 	}
-	for _, err := range []error{d.Ensure(t.Context(), streamed), d.Loaded(t.Context(), "1", "s"),
+	for _, err := range []error{d.Ensure(t.Context(), streamed), d.Loaded(t.Context(), map[penstock.TableID]penstock.Snapshot{"1": "s"}),
 		d.Apply(t.Context(), "", &penstock.Batch{Next: "0", Swap: []penstock.TableID{"1"}}), d.Ensure(t.Context(), &loaded)} {
 		if err != nil {
 			t.Fatal(err)

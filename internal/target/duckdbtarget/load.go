@@ -3,7 +3,6 @@ package duckdbtarget
 import (
 	"context"
 	"fmt"
-	"maps"
 	"strings"
 
 	"penstock"
@@ -11,12 +10,34 @@ import (
 )
 
 // Ensure implements penstock.Destination.
-func (d *Destination) Ensure(ctx context.Context, t *penstock.Table) error {
+func (d *Destination) Ensure(ctx context.Context, tables ...*penstock.Table) error {
 	if err := d.usable("begin a load"); err != nil {
 		return err
 	}
 	tx := d.change()
 	tx.before, tx.after = failpoint.TargetBeforeEnsure, failpoint.TargetAfterEnsure
+	schemas := make(map[string]bool)
+	for _, t := range tables {
+		v := tx.ensure(t)
+		if !schemas[v.Schema] {
+			schemas[v.Schema] = true
+			tx.tables = append(tx.tables, "CREATE SCHEMA IF NOT EXISTS "+ident(d.db.alias)+"."+ident(v.Schema))
+		}
+		tx.tables = append(tx.tables, d.createTable(v))
+	}
+	if err := d.apart(ctx, tx); err != nil {
+		return d.fault(err, "begin the load of %s into database %q", list(tables), d.db.name)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, t := range tables {
+		d.loading[t.ID] = &load{}
+	}
+	return nil
+}
+
+// ensure gives a table a new hidden version, which is still to be made.
+func (tx *metaChange) ensure(t *penstock.Table) *version {
 	e := tx.entry(t.ID)
 	if e == nil {
 		e = &entry{}
@@ -35,14 +56,19 @@ func (d *Destination) Ensure(ctx context.Context, t *penstock.Table) error {
 	}
 	e.Bad = nil
 	e.setState(penstock.TableResyncInitiated, "")
-	tx.tables = append(tx.tables, "CREATE SCHEMA IF NOT EXISTS "+ident(d.db.alias)+"."+ident(e.Hidden.Schema), d.createTable(e.Hidden))
-	if err := d.apart(ctx, tx); err != nil {
-		return d.fault(err, "begin the load of %s into database %q", t, d.db.name)
+	tx.named(t.ID)
+	return e.Hidden
+}
+
+// list names tables, the first one only where there are many.
+func list(tables []*penstock.Table) string {
+	switch len(tables) {
+	case 0:
+		return "no table"
+	case 1:
+		return tables[0].String()
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.loading[t.ID] = &load{}
-	return nil
+	return fmt.Sprintf("%s and %d more tables", tables[0], len(tables)-1)
 }
 
 // createTable returns the statement that makes the table of a version. It has
@@ -67,20 +93,11 @@ var engineSchemas = map[string]bool{metaSchema: true, "information_schema": true
 // storedSchema returns the name under which a schema of the source is stored.
 // A new one gets none of those in also.
 func (tx *metaChange) storedSchema(schema string, also map[string]bool) string {
-	taken := maps.Clone(engineSchemas)
-	maps.Copy(taken, also)
-	for _, e := range tx.all() {
-		for _, v := range []*version{e.Readable, e.Hidden} {
-			switch {
-			case v == nil:
-			case v.Shape.Schema == schema:
-				return v.Schema
-			default:
-				taken[fold(v.Schema)] = true
-			}
-		}
+	x := tx.index()
+	if stored, ok := x.schemas[schema]; ok {
+		return stored
 	}
-	return freeName(schema, taken)
+	return freeName(schema, func(name string) bool { return x.taken[name] || also[name] })
 }
 
 // storedTable returns the name that the hidden version of a table takes once
@@ -97,18 +114,11 @@ func (tx *metaChange) storedTable(id penstock.TableID, hidden *version) string {
 
 // freeTable returns a name for a table that no other one has in a schema.
 func (tx *metaChange) freeTable(id penstock.TableID, schema, name string) string {
-	taken := make(map[string]bool)
-	for other, e := range tx.all() {
-		// A name that begins in another way cannot stand in the way, and there
-		// may be ten thousand.
-		if v := e.Readable; v != nil && v.Schema == schema && other != id && strings.HasPrefix(fold(v.Table), fold(name)) {
-			taken[fold(v.Table)] = true
-		}
-	}
-	if strings.HasPrefix(fold(name), hiddenPrefix) {
-		taken[fold(name)] = true
-	}
-	return freeName(name, taken)
+	return freeName(name, func(folded string) bool {
+		return folded == fold(name) && strings.HasPrefix(folded, hiddenPrefix) || tx.isTaken(schema, folded, func(other penstock.TableID, e *entry) bool {
+			return other != id && e.hasTable(schema, folded)
+		})
+	})
 }
 
 // storedColumns returns the names under which the columns of a table are
@@ -121,7 +131,7 @@ func storedColumns(t *penstock.Table) []string {
 	}
 	names := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
-		names[i] = freeName(c.Name, taken)
+		names[i] = freeName(c.Name, func(name string) bool { return taken[name] })
 		taken[fold(names[i])] = true
 	}
 	return names
@@ -155,25 +165,27 @@ func (d *Destination) put(ctx context.Context, c *conn, v *version, columns []so
 }
 
 // Loaded implements penstock.Destination.
-func (d *Destination) Loaded(ctx context.Context, id penstock.TableID, s penstock.Snapshot) error {
+func (d *Destination) Loaded(ctx context.Context, joins map[penstock.TableID]penstock.Snapshot) error {
 	if err := d.usable("finish a load"); err != nil {
 		return err
 	}
 	tx := d.change()
 	tx.before, tx.after = failpoint.TargetBeforeLoaded, failpoint.TargetAfterLoaded
-	e := tx.entry(id)
-	d.mu.Lock()
-	l := d.loading[id]
-	d.mu.Unlock()
-	if e == nil || e.Hidden == nil || l == nil {
-		return penstock.Errorf(penstock.KindNotFound, "finish the load of table %s of database %q: it is not being loaded", id, d.db.name)
+	for id, join := range joins {
+		e := tx.entry(id)
+		d.mu.Lock()
+		l := d.loading[id]
+		d.mu.Unlock()
+		if e == nil || e.Hidden == nil || l == nil {
+			return penstock.Errorf(penstock.KindNotFound, "finish the load of table %s of database %q: it is not being loaded", id, d.db.name)
+		}
+		if join == "" {
+			return penstock.Errorf(penstock.KindInvalid, "finish the load of table %s of database %q: no snapshot given", id, d.db.name)
+		}
+		e.Join, e.Kept, e.At = join, "", ""
+		e.Bad.Add(l.bad)
+		tx.forgetChunks(id)
+		tx.released = append(tx.released, id)
 	}
-	if s == "" {
-		return penstock.Errorf(penstock.KindInvalid, "finish the load of table %s of database %q: no snapshot given", id, d.db.name)
-	}
-	e.Join, e.Kept, e.At = s, "", ""
-	e.Bad.Add(l.bad)
-	tx.forgetChunks(id)
-	tx.released = append(tx.released, id)
-	return d.fault(d.apart(ctx, tx), "finish the load of table %s of database %q", id, d.db.name)
+	return d.fault(d.apart(ctx, tx), "finish loads of database %q", d.db.name)
 }

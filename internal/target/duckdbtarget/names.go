@@ -30,10 +30,11 @@ func numbered(name string, n int) string {
 	return name + "~" + strconv.Itoa(n)
 }
 
-// freeName returns the first numbered name that taken does not have, folded.
-func freeName(name string, taken map[string]bool) string {
+// freeName returns the first numbered name of which taken, given it folded, does
+// not say that it is.
+func freeName(name string, taken func(folded string) bool) string {
 	n := 0
-	for taken[fold(numbered(name, n))] {
+	for taken(fold(numbered(name, n))) {
 		n++
 	}
 	return numbered(name, n)

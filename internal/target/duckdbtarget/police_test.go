@@ -29,7 +29,7 @@ func clientWarehouse(t testing.TB) (*Warehouse, *Destination) {
 		rows.Vectors[1].AppendString(s)
 	}
 	for _, err := range []error{
-		d.Ensure(t.Context(), shape), targettest.Append(t.Context(), d, "1", rows, nil), d.Loaded(t.Context(), "1", "s"),
+		d.Ensure(t.Context(), shape), targettest.Append(t.Context(), d, "1", rows, nil), d.Loaded(t.Context(), map[penstock.TableID]penstock.Snapshot{"1": "s"}),
 		d.Apply(t.Context(), "", &penstock.Batch{Next: "p", Swap: []penstock.TableID{"1"}}),
 	} {
 		if err != nil {

@@ -478,7 +478,7 @@ func TestSchemaNamedLikeDatabase(t *testing.T) {
 	if err := d.Ensure(t.Context(), &shape); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Loaded(t.Context(), "2", "s"); err != nil {
+	if err := d.Loaded(t.Context(), map[penstock.TableID]penstock.Snapshot{"2": "s"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Apply(t.Context(), "p", &penstock.Batch{Next: "q", Swap: []penstock.TableID{"2"}}); err != nil {

@@ -38,8 +38,8 @@ func TestSizes(t *testing.T) {
 	large, empty, hidden := shape("1", `it's large`), shape("2", "empty"), shape("3", "hidden")
 	quoted := shape("4", `"`)
 	const n = 500_000
-	must(d.Ensure(t.Context(), large), targettest.Append(t.Context(), d, "1", rows(large, 0, n), nil), d.Loaded(t.Context(), "1", "s"),
-		d.Ensure(t.Context(), empty), d.Loaded(t.Context(), "2", "s"), d.Ensure(t.Context(), hidden), d.Ensure(t.Context(), quoted), d.Loaded(t.Context(), "4", "s"),
+	must(d.Ensure(t.Context(), large), targettest.Append(t.Context(), d, "1", rows(large, 0, n), nil), d.Loaded(t.Context(), map[penstock.TableID]penstock.Snapshot{"1": "s"}),
+		d.Ensure(t.Context(), empty), d.Loaded(t.Context(), map[penstock.TableID]penstock.Snapshot{"2": "s"}), d.Ensure(t.Context(), hidden), d.Ensure(t.Context(), quoted), d.Loaded(t.Context(), map[penstock.TableID]penstock.Snapshot{"4": "s"}),
 		d.Apply(t.Context(), "", &penstock.Batch{Next: "1", Swap: []penstock.TableID{"1", "2", "4"}}))
 	sizes, err := w.Sizes(t.Context(), "a shop")
 	must(err)

@@ -108,36 +108,42 @@ func (db *database) state() penstock.DestinationState {
 }
 
 // Ensure implements penstock.Destination.
-func (d *Destination) Ensure(ctx context.Context, shape *penstock.Table) error {
+func (d *Destination) Ensure(ctx context.Context, shapes ...*penstock.Table) error {
 	defer d.target.mu.Unlock()
 	if err := d.begin(ctx, "Ensure"); err != nil {
 		return err
 	}
-	t := d.db.tables[shape.ID]
-	if t == nil {
-		t = &table{}
-		d.db.tables[shape.ID] = t
+	for _, shape := range shapes {
+		t := d.db.tables[shape.ID]
+		if t == nil {
+			t = &table{}
+			d.db.tables[shape.ID] = t
+		}
+		t.known, t.hidden, t.load = *shape, newVersion(shape), load{}
+		t.status.Join, t.status.Mending, t.status.BadValues = "", false, nil
+		t.setState(penstock.TableResyncInitiated, "")
 	}
-	t.known, t.hidden, t.load = *shape, newVersion(shape), load{}
-	t.status.Join, t.status.Mending, t.status.BadValues = "", false, nil
-	t.setState(penstock.TableResyncInitiated, "")
 	return nil
 }
 
 // Loaded implements penstock.Destination.
-func (d *Destination) Loaded(ctx context.Context, id penstock.TableID, s penstock.Snapshot) error {
+func (d *Destination) Loaded(ctx context.Context, joins map[penstock.TableID]penstock.Snapshot) error {
 	defer d.target.mu.Unlock()
 	if err := d.begin(ctx, "Loaded"); err != nil {
 		return err
 	}
-	t := d.db.tables[id]
-	if t == nil || t.hidden == nil || t.status.Join != "" {
-		return penstock.Errorf(penstock.KindNotFound, "finish the load of table %s: it is not being loaded", id)
+	for id, join := range joins {
+		if t := d.db.tables[id]; t == nil || t.hidden == nil || t.status.Join != "" {
+			return penstock.Errorf(penstock.KindNotFound, "finish the load of table %s: it is not being loaded", id)
+		}
+		if join == "" {
+			return penstock.Errorf(penstock.KindInvalid, "finish the load of table %s: no snapshot given", id)
+		}
 	}
-	if s == "" {
-		return penstock.Errorf(penstock.KindInvalid, "finish the load of table %s: no snapshot given", id)
+	for id, join := range joins {
+		t := d.db.tables[id]
+		t.status.Join, t.status.Mending = join, t.load.mixed
 	}
-	t.status.Join, t.status.Mending = s, t.load.mixed
 	return nil
 }
 

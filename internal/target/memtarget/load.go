@@ -46,12 +46,18 @@ func (d *Destination) Keep(ctx context.Context, joins map[penstock.TableID]penst
 
 // chunkWriter implements penstock.ChunkWriter.
 type chunkWriter struct {
-	d    *Destination
+	d      *Destination
+	chunks []chunk // the last one is being filled
+	done   bool
+}
+
+// chunk is what one chunk has brought.
+type chunk struct {
+	penstock.Chunk
 	id   penstock.TableID
 	into *version
 	rows []row
 	bad  penstock.BadValues
-	done bool
 }
 
 // Chunk implements penstock.Destination.
@@ -60,11 +66,18 @@ func (d *Destination) Chunk(ctx context.Context, id penstock.TableID) (penstock.
 	if err := d.begin(ctx, "Chunk"); err != nil {
 		return nil, err
 	}
-	t := d.db.tables[id]
+	w := &chunkWriter{d: d}
+	return w, w.add(id)
+}
+
+// add begins a chunk.
+func (w *chunkWriter) add(id penstock.TableID) error {
+	t := w.d.db.tables[id]
 	if t == nil || t.hidden == nil || t.status.Join != "" {
-		return nil, penstock.Errorf(penstock.KindNotFound, "write a chunk of table %s: it is not being loaded", id)
+		return penstock.Errorf(penstock.KindNotFound, "write a chunk of table %s: it is not being loaded", id)
 	}
-	return &chunkWriter{d: d, id: id, into: t.hidden}, nil
+	w.chunks = append(w.chunks, chunk{id: id, into: t.hidden})
+	return nil
 }
 
 // Append implements penstock.ChunkWriter.
@@ -73,33 +86,49 @@ func (w *chunkWriter) Append(ctx context.Context, rows *penstock.Rows, bad penst
 	if err := w.d.begin(ctx, "Append"); err != nil {
 		return err
 	}
+	c := &w.chunks[len(w.chunks)-1]
 	for i := range rows.Len() {
-		w.rows = append(w.rows, rowOf(rows, i))
+		c.rows = append(c.rows, rowOf(rows, i))
 	}
-	w.bad.Add(bad)
+	c.bad.Add(bad)
 	return nil
 }
 
+// Next implements penstock.ChunkWriter.
+func (w *chunkWriter) Next(ctx context.Context, done penstock.Chunk, id penstock.TableID) error {
+	defer w.d.target.mu.Unlock()
+	if err := w.d.begin(ctx, "Next"); err != nil {
+		return err
+	}
+	w.chunks[len(w.chunks)-1].Chunk = done
+	return w.add(id)
+}
+
 // Commit implements penstock.ChunkWriter.
-func (w *chunkWriter) Commit(ctx context.Context, c penstock.Chunk) error {
+func (w *chunkWriter) Commit(ctx context.Context, done penstock.Chunk) error {
 	defer w.d.target.mu.Unlock()
 	if err := w.d.begin(ctx, "Commit"); err != nil {
 		return err
 	}
-	t := w.d.db.tables[w.id]
-	if w.done || t == nil || t.hidden != w.into || t.status.Join != "" {
-		return penstock.Errorf(penstock.KindNotFound, "commit a chunk of table %s: it is not being loaded any more", w.id)
+	for _, c := range w.chunks {
+		if t := w.d.db.tables[c.id]; w.done || t == nil || t.hidden != c.into || t.status.Join != "" {
+			return penstock.Errorf(penstock.KindNotFound, "commit a chunk of table %s: it is not being loaded any more", c.id)
+		}
 	}
 	w.done = true
-	for _, r := range w.rows {
-		w.into.add(r)
+	w.chunks[len(w.chunks)-1].Chunk = done
+	for _, c := range w.chunks {
+		t := w.d.db.tables[c.id]
+		for _, r := range c.rows {
+			c.into.add(r)
+		}
+		t.status.BadValues.Add(c.bad)
+		t.load.chunks = append(t.load.chunks, c.Token)
+		t.load.rows += int64(len(c.rows))
+		t.load.bytes += c.Bytes
 	}
-	t.status.BadValues.Add(w.bad)
-	t.load.chunks = append(t.load.chunks, c.Token)
-	t.load.rows += int64(len(w.rows))
-	t.load.bytes += c.Bytes
 	return nil
 }
 
 // Close implements penstock.ChunkWriter.
-func (w *chunkWriter) Close() { w.rows = nil }
+func (w *chunkWriter) Close() { w.done, w.chunks = true, nil }

@@ -145,7 +145,7 @@ func testAlterHidden(e *env) {
 	pos := e.state(d).Applied
 	e.ok(d.Ensure(e.Context(), one))
 	e.ok(Append(e.Context(), d, one.ID, rowsOf(one, []any{2, "two", 20}), nil))
-	e.ok(d.Loaded(e.Context(), one.ID, "snapshot"))
+	e.ok(d.Loaded(e.Context(), map[penstock.TableID]penstock.Snapshot{one.ID: "snapshot"}))
 	two := altered(one, "later", one.Columns[0], one.Columns[1])
 	two.Schema = "archive"
 	e.ok(d.Apply(e.Context(), pos, &penstock.Batch{Next: "p1",

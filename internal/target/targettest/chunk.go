@@ -67,7 +67,7 @@ func testChunkUndone(e *env) {
 	other, err := d.Chunk(e.Context(), shape.ID) // open while the load is finished by somebody else
 	e.ok(err)
 	other.Close()
-	e.ok(d.Loaded(e.Context(), shape.ID, "s"))
+	e.ok(d.Loaded(e.Context(), map[penstock.TableID]penstock.Snapshot{shape.ID: "s"}))
 	e.ok(d.Apply(e.Context(), "", &penstock.Batch{Next: "p", Swap: []penstock.TableID{shape.ID}}))
 	e.wantRows("shop", shape, rowsOf(shape, []any{2, "two", 20}, []any{3, "three", 30}))
 	if got := e.status(d, shape.ID).BadValues.Total(); got != 0 {
@@ -108,7 +108,7 @@ func testLoadGoesOn(e *env) {
 	e.ok(err)
 	e.ok(w.Append(e.Context(), rowsOf(shape, []any{3, nil, 30}), penstock.BadValues{2: 1}))
 	e.ok(w.Commit(e.Context(), penstock.Chunk{Token: "c"}))
-	e.ok(d.Loaded(e.Context(), shape.ID, "s1+s2"))
+	e.ok(d.Loaded(e.Context(), map[penstock.TableID]penstock.Snapshot{shape.ID: "s1+s2"}))
 	e.s.Restart(e.T)
 	d = e.open()
 	s := e.wantState(d, shape.ID, penstock.TableResyncInitiated, false)
@@ -155,7 +155,7 @@ func testLoadIsVoid(e *env) {
 		e.ok(d.Ensure(e.Context(), shape))
 		e.ok(d.Keep(e.Context(), map[penstock.TableID]penstock.Snapshot{shape.ID: "s2"}))
 		e.wantPartial(d, shape.ID, "s2")
-		e.ok(d.Loaded(e.Context(), shape.ID, "s2"))
+		e.ok(d.Loaded(e.Context(), map[penstock.TableID]penstock.Snapshot{shape.ID: "s2"}))
 		if e.status(d, shape.ID).Mending {
 			e.Fatalf("%s: a new load is mixed with an old one", name)
 		}
@@ -172,7 +172,7 @@ func (e *env) mending(d penstock.Destination, shape *penstock.Table) {
 	e.chunk(d, shape.ID, "a", rowsOf(shape, []any{1, "large", 10}, []any{4, "four", 40}))
 	e.ok(d.Keep(e.Context(), map[penstock.TableID]penstock.Snapshot{shape.ID: "s2"}))
 	e.chunk(d, shape.ID, "b", rowsOf(shape, []any{1, "large", 11}, []any{2, "two", 20}))
-	e.ok(d.Loaded(e.Context(), shape.ID, "s2"))
+	e.ok(d.Loaded(e.Context(), map[penstock.TableID]penstock.Snapshot{shape.ID: "s2"}))
 }
 
 // patched is a batch that updates rows whose note is unchanged.

@@ -21,7 +21,7 @@ func testLoadJoinSwap(e *env) {
 	if s := e.status(d, shape.ID); s.Join != "" {
 		e.Fatalf("Join is %q before Loaded", s.Join)
 	}
-	e.ok(d.Loaded(e.Context(), shape.ID, "snapshot 7"))
+	e.ok(d.Loaded(e.Context(), map[penstock.TableID]penstock.Snapshot{shape.ID: "snapshot 7"}))
 	if s := e.wantState(d, shape.ID, penstock.TableResyncInitiated, false); s.Join != "snapshot 7" || !s.Table.Equal(shape) {
 		e.Fatalf("after Loaded: %+v", s)
 	}
@@ -41,7 +41,7 @@ func testLoadJoinSwap(e *env) {
 	e.applied(d, "p2")
 	e.wantKind(Append(e.Context(), d, shape.ID, rowsOf(shape, []any{9, "", 0}), nil), penstock.KindNotFound)
 	e.wantKind(Append(e.Context(), d, "no such", rowsOf(shape, []any{9, "", 0}), nil), penstock.KindNotFound)
-	e.wantKind(d.Loaded(e.Context(), "no such", "s"), penstock.KindNotFound)
+	e.wantKind(d.Loaded(e.Context(), map[penstock.TableID]penstock.Snapshot{"no such": "s"}), penstock.KindNotFound)
 }
 
 func testReloadKeepsReadable(e *env) {
@@ -61,7 +61,7 @@ func testReloadKeepsReadable(e *env) {
 	// Ensure once more puts an empty version in its place.
 	e.ok(d.Ensure(e.Context(), next))
 	e.ok(Append(e.Context(), d, shape.ID, rowsOf(next, []any{6, "sixty"}), nil))
-	e.ok(d.Loaded(e.Context(), shape.ID, "s"))
+	e.ok(d.Loaded(e.Context(), map[penstock.TableID]penstock.Snapshot{shape.ID: "s"}))
 	if s := e.status(d, shape.ID); !s.Table.Equal(next) {
 		e.Fatalf("the shape is %+v, want the one that rows go to: %+v", s.Table, *next)
 	}
@@ -123,7 +123,7 @@ func testExpose(e *env) {
 	e.ok(d.Ensure(e.Context(), a))
 	e.wantRows("shop", a, rowsOf(a))
 	e.chunk(d, a.ID, "3", rowsOf(a, []any{2, "two", 20}))
-	e.ok(d.Loaded(e.Context(), a.ID, "snap"))
+	e.ok(d.Loaded(e.Context(), map[penstock.TableID]penstock.Snapshot{a.ID: "snap"}))
 	e.apply(d, changesOf(a).insert(3, "three", 30).batch())
 	all := rowsOf(a, []any{2, "two", 20}, []any{3, "three", 30})
 	e.wantRows("shop", a, all)
@@ -181,7 +181,7 @@ func testLoadedSurvivesRestart(e *env) {
 	shape := orders()
 	e.ok(d.Ensure(e.Context(), shape))
 	e.ok(Append(e.Context(), d, shape.ID, rowsOf(shape, []any{1, "one", 10}), nil))
-	e.ok(d.Loaded(e.Context(), shape.ID, "s"))
+	e.ok(d.Loaded(e.Context(), map[penstock.TableID]penstock.Snapshot{shape.ID: "s"}))
 	e.s.Restart(e.T)
 	d = e.open()
 	if s := e.wantState(d, shape.ID, penstock.TableResyncInitiated, false); s.Join != "s" {
@@ -226,7 +226,7 @@ func testAppendConcurrently(e *env) {
 		e.Fatal(err)
 	}
 	for s, shape := range shapes {
-		e.ok(d.Loaded(e.Context(), shape.ID, "s"))
+		e.ok(d.Loaded(e.Context(), map[penstock.TableID]penstock.Snapshot{shape.ID: "s"}))
 		if got := e.status(d, shape.ID).BadValues.Total(); got != 12 {
 			e.Errorf("%d bad values, want 12", got)
 		}
@@ -252,7 +252,7 @@ func testSwapTakesName(e *env) {
 	next := orders()
 	next.ID = "100"
 	e.ok(d.Ensure(e.Context(), next))
-	e.ok(d.Loaded(e.Context(), next.ID, "s"))
+	e.ok(d.Loaded(e.Context(), map[penstock.TableID]penstock.Snapshot{next.ID: "s"}))
 	pos := e.state(d).Applied
 	e.ok(d.Apply(e.Context(), pos, &penstock.Batch{Next: "p", Drop: []penstock.TableID{now.ID, old.ID}, Swap: []penstock.TableID{next.ID}}))
 	if n := len(e.state(d).Tables); n != 1 {
@@ -282,7 +282,7 @@ func testForget(e *env) {
 	a, b := orders(), shapeOf("2", "items", 1, column("id", penstock.TypeInt32))
 	e.load(d, a, rowsOf(a, []any{1, "one", 10}))
 	e.ok(d.Ensure(e.Context(), b))
-	e.ok(d.Loaded(e.Context(), b.ID, "s"))
+	e.ok(d.Loaded(e.Context(), map[penstock.TableID]penstock.Snapshot{b.ID: "s"}))
 	e.ok(d.Forget(e.Context()))
 	e.applied(d, "")
 	e.wantState(d, a.ID, penstock.TableResyncRequired, true)
@@ -322,7 +322,7 @@ func testBadValues(e *env) {
 	shape := orders()
 	e.ok(d.Ensure(e.Context(), shape))
 	e.ok(Append(e.Context(), d, shape.ID, rowsOf(shape, []any{1, nil, nil}), penstock.BadValues{2: 1, 3: 1}))
-	e.ok(d.Loaded(e.Context(), shape.ID, "s"))
+	e.ok(d.Loaded(e.Context(), map[penstock.TableID]penstock.Snapshot{shape.ID: "s"}))
 	c := changesOf(shape).insert(2, nil, nil).batch()
 	c.BadValues = penstock.BadValues{3: 3}
 	e.ok(d.Apply(e.Context(), "", &penstock.Batch{Next: "p1", Tables: []penstock.TableBatch{c}}))

@@ -59,6 +59,8 @@ func Run(t *testing.T, empty func(t *testing.T) Subject) {
 		{"ChunkUndone", testChunkUndone},
 		{"LoadGoesOn", testLoadGoesOn},
 		{"LoadIsVoid", testLoadIsVoid},
+		{"ChunksTogether", testChunksTogether},
+		{"ManyTables", testManyTables},
 		{"Mend", testMend},
 		{"MendPartial", testMendPartial},
 		{"JoinAnew", testJoinAnew},
@@ -182,7 +184,7 @@ func (e *env) load(d penstock.Destination, shape *penstock.Table, rows *penstock
 	if rows != nil && rows.Len() > 0 {
 		e.ok(Append(e.Context(), d, shape.ID, rows, nil))
 	}
-	e.ok(d.Loaded(e.Context(), shape.ID, "snap"))
+	e.ok(d.Loaded(e.Context(), map[penstock.TableID]penstock.Snapshot{shape.ID: "snap"}))
 	pos := e.state(d).Applied
 	e.ok(d.Apply(e.Context(), pos, &penstock.Batch{Next: pos + "+", Swap: []penstock.TableID{shape.ID}}))
 }
