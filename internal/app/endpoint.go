@@ -117,7 +117,7 @@ func (m targetManager) DropDatabase(ctx context.Context, database string) error 
 
 func (m targetManager) Refresh(ctx context.Context, database string, r penstock.Refresh) (int, error) {
 	if r.Scope == penstock.RefreshRemediable {
-		return m.app.remedy(ctx, m.target, database, r.Schemas)
+		return m.app.remedy(ctx, m.target, database, r.Schemas, m.app.verifying)
 	}
 	return m.app.supervisor.Refresh(ctx, m.target, database, r)
 }

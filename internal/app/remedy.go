@@ -14,30 +14,26 @@ const remedyWait = 30 * time.Second
 
 // remedy has those tables of a destination database loaded again whose content
 // differs from the source's: REFRESH REMEDIABLE TABLES. They are found by
-// comparing, which reads all that schemas select on both sides. It returns how
-// many there are.
-func (a *App) remedy(ctx context.Context, target, database string, schemas []string) (int, error) {
+// comparing, which reads all that schemas select on both sides, when there is
+// room in queue. It returns how many there are.
+func (a *App) remedy(ctx context.Context, target, database string, schemas []string, queue chan struct{}) (int, error) {
 	v, s, ok := a.streamInto(target, database)
 	if !ok {
 		return 0, &penstock.Error{Kind: penstock.KindNotFound, Message: "no integration replicates into database " + database}
 	}
 	select {
-	case a.verifying <- struct{}{}:
-		defer func() { <-a.verifying }()
+	case queue <- struct{}{}:
+		defer func() { <-queue }()
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
 	r := VerifyRequest{Integration: string(v.Integration.ID), Keys: 1, Wait: remedyWait}
-	for i := range s.Tables {
-		if t := &s.Tables[i].Table; len(schemas) == 0 || slices.Contains(schemas, t.Schema) {
-			r.Tables = append(r.Tables, t.String())
-		}
-	}
-	if len(r.Tables) == 0 {
+	match := func(schema, _ string) bool { return len(schemas) == 0 || slices.Contains(schemas, schema) }
+	if !slices.ContainsFunc(s.Tables, func(t penstock.TableStatus) bool { return match(t.Table.Schema, t.Table.Name) }) {
 		return 0, nil
 	}
 	d := VerifiedDatabase{SourceDatabase: s.Database.SourceDatabase, Database: database}
-	if err := a.verifyStream(ctx, v, r, &d, func(VerifyProgress) {}); err != nil {
+	if err := a.verifyStream(ctx, v, r, match, &d, func(VerifyProgress) {}); err != nil {
 		return 0, err
 	}
 	var differ penstock.Refresh
@@ -99,7 +95,7 @@ func (a *App) keepRemedied(ctx context.Context) error {
 					continue
 				}
 				wait := remedyEvery
-				n, err := a.remedy(ctx, v.Target, s.Database.Name, nil)
+				n, err := a.remedy(ctx, v.Target, s.Database.Name, nil, a.remedying)
 				switch {
 				case ctx.Err() != nil:
 					return nil

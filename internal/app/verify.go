@@ -47,8 +47,8 @@ type VerifyProgress struct {
 }
 
 // Verify compares an integration's destination databases with their sources,
-// while replication goes on. One runs at a time; others wait, as long as they
-// would for a position. KindIntegrationNotFound and KindInvalid are about the
+// while replication goes on. One runs at a time, beside what AUTO_REMEDIATION
+// compares by itself; others wait, as long as they would for a position. KindIntegrationNotFound and KindInvalid are about the
 // request.
 func (a *App) Verify(ctx context.Context, r VerifyRequest, progress func(VerifyProgress)) (*VerifyReport, error) {
 	select {
@@ -71,7 +71,13 @@ func (a *App) Verify(ctx context.Context, r VerifyRequest, progress func(VerifyP
 	report.Equal = true
 	for _, s := range streams {
 		d := VerifiedDatabase{SourceDatabase: s.Database.SourceDatabase, Database: s.Database.Name, Tables: []verify.Table{}}
-		if err := a.verifyStream(ctx, v, r, &d, progress); err != nil {
+		var match func(schema, table string) bool
+		if len(r.Tables) > 0 {
+			match = func(schema, table string) bool {
+				return slices.ContainsFunc(r.Tables, func(name string) bool { return names(name, s.Database.SourceDatabase, schema, table) })
+			}
+		}
+		if err := a.verifyStream(ctx, v, r, match, &d, progress); err != nil {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
@@ -158,20 +164,16 @@ func selectStreams(v control.IntegrationView, tables []string) (out []penstock.S
 	return out, nil
 }
 
-// verifyStream compares one destination database.
-func (a *App) verifyStream(ctx context.Context, v control.IntegrationView, r VerifyRequest, d *VerifiedDatabase, progress func(VerifyProgress)) error {
+// verifyStream compares those tables of one destination database that match
+// selects, all if it is nil.
+func (a *App) verifyStream(ctx context.Context, v control.IntegrationView, r VerifyRequest, match func(schema, table string) bool, d *VerifiedDatabase, progress func(VerifyProgress)) error {
 	pinned, err := a.pin(ctx, v.Target, d.Database, r.Wait)
 	if err != nil {
 		return err
 	}
 	defer pinned.Close()
 	d.Position, d.HeldSeconds = pinned.Source.Position(), pinned.Held.Seconds()
-	request := verify.Request{Keys: r.Keys, Memory: min(max(a.cfg.Memory/32, 4<<20), 32<<20), Connections: a.cfg.Source(v.Source).Load.Connections}
-	if len(r.Tables) > 0 {
-		request.Match = func(schema, table string) bool {
-			return slices.ContainsFunc(r.Tables, func(name string) bool { return names(name, d.SourceDatabase, schema, table) })
-		}
-	}
+	request := verify.Request{Keys: r.Keys, Memory: min(max(a.cfg.Memory/32, 4<<20), 32<<20), Connections: a.cfg.Source(v.Source).Load.Connections, Match: match}
 	request.Progress = func(p verify.Progress) { progress(VerifyProgress{d.SourceDatabase, p}) }
 	began := time.Now()
 	tables, err := verify.Compare(ctx, pinned.Source, pinned.Destination, request)
