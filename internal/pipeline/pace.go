@@ -34,8 +34,8 @@ func (p *pacer) wait(ctx context.Context, next func() time.Time, look <-chan str
 	}
 }
 
-// applied takes note of how long a batch took, whether it had rows, and
-// whether more is waiting.
+// applied takes note of how long the work on a batch took, whether it had rows,
+// and whether more is waiting.
 func (p *pacer) applied(took time.Duration, rows, behind bool) {
 	now := time.Now()
 	p.until = time.Time{}

@@ -60,6 +60,36 @@ func TestPacing(t *testing.T) {
 	}
 }
 
+// TestPauseIsForWork: that others have their turn at the destination makes the
+// pause after a batch that waited for it no longer.
+func TestPauseIsForWork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSmall(t, 10)
+		s.config.MinInterval, s.config.Poll = 25*time.Millisecond, 100*time.Millisecond
+		s.keep(t)
+		defer s.stop()
+		time.Sleep(time.Minute)
+		begun, once := make(chan struct{}), sync.Once{}
+		s.target.Intercept(func(op string) error {
+			if op == "Ensure" {
+				once.Do(func() { close(begun) })
+				time.Sleep(2 * time.Second)
+			}
+			return nil
+		})
+		s.create("later", penstock.IdentityKey)
+		<-begun
+		s.db.Do(func(tx *memsource.Tx) { tx.Insert("keyed", 100, 0, "") }) // waits for the turn
+		time.Sleep(2100 * time.Millisecond)
+		s.db.Do(func(tx *memsource.Tx) { tx.Insert("keyed", 101, 0, "") })
+		time.Sleep(500 * time.Millisecond)
+		if got := len(s.rows("keyed")); got != 12 {
+			t.Errorf("%d rows half a second later, want 12", got)
+		}
+	})
+}
+
 // TestIdle: the position of a quiet stream is stored and acknowledged, though
 // not at every step, so that the source can forget.
 func TestIdle(t *testing.T) {

@@ -197,14 +197,15 @@ func (r *replication) applyAll(ctx context.Context) error {
 			return nil
 		}
 		r.taken++
-		began := time.Now()
+		began, waited := time.Now(), apply.waited
 		size, rows := c.Size(), !c.Empty()
 		if err := r.applyOne(ctx, c, compact, apply); err != nil {
 			return err
 		}
 		fill(r.applied)
 		r.p.status.arrived(c.Position, c.Open)
-		r.p.pace.applied(time.Since(began), rows, c.Open || size >= r.p.limit()/4 || r.target.Load() != nil)
+		work := time.Since(began) - (apply.waited - waited) // others had the turn meanwhile
+		r.p.pace.applied(work, rows, c.Open || size >= r.p.limit()/4 || r.target.Load() != nil)
 		c.Reset()
 		r.free <- c
 	}

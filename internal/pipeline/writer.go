@@ -82,8 +82,9 @@ func (w *writer) give() { w.turn <- struct{}{} }
 // applier applies batches of one goroutine.
 type applier struct {
 	w      *writer
-	stream bool // it is the open stream's: rejoin ends it
-	inside bool // has the turn, since the last batch was partial
+	stream bool          // it is the open stream's: rejoin ends it
+	inside bool          // has the turn, since the last batch was partial
+	waited time.Duration // for the turn, in all
 }
 
 // errRejoin tells the open stream to make way for one with more tables. What
@@ -94,9 +95,11 @@ var errRejoin = errors.New("tables are to be joined")
 // batch changes hidden versions only, which the stream does not deliver yet.
 func (a *applier) apply(ctx context.Context, b *penstock.Batch, beside bool) error {
 	if !a.inside {
+		began := time.Now()
 		if err := a.w.take(ctx); err != nil {
 			return err
 		}
+		a.waited += time.Since(began)
 	}
 	if a.stream && a.w.rejoin && !a.inside {
 		a.w.give()
