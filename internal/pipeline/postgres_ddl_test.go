@@ -103,10 +103,9 @@ func (d slowDestination) Chunk(ctx context.Context, id penstock.TableID) (pensto
 // startInto runs a pipeline into another target than b's; ended gets what Run
 // returned.
 func (b *bench) startInto(t *testing.T, target penstock.Target) (ended chan error) {
-	b.pipe = pipeline.New(pipeline.Config{
-		Source: b.source, Capture: b.spec, Target: target, Poll: 50 * time.Millisecond, Logger: logger(t),
-		Spec: penstock.DatabaseSpec{Name: "shop", Integration: b.spec.Integration, SourceARN: "arn:aws:rds:us-east-1:000000000000:cluster:shop", SourceDatabase: b.db.Name},
-	})
+	cfg := b.config
+	cfg.Target = target
+	b.pipe = pipeline.New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended, done := make(chan error, 1), make(chan struct{})
 	go func() {

@@ -9,7 +9,6 @@ import (
 
 	"penstock"
 	"penstock/internal/source/pgsource"
-	"penstock/internal/target/memtarget"
 	"penstock/internal/testdb/dbtest"
 )
 
@@ -17,37 +16,25 @@ import (
 // role that owns nothing.
 func prepared(t *testing.T, major int, schema ...string) *bench {
 	t.Helper()
-	b := &bench{db: dbtest.SharedOf(t, major), target: memtarget.New()}
-	role := "reader_" + b.db.Name
-	b.db.Exec(t, `CREATE ROLE `+role+` LOGIN REPLICATION PASSWORD 'secret'`)
-	b.db.Exec(t, schema...)
-	b.db.Exec(t, `GRANT SELECT ON ALL TABLES IN SCHEMA public TO `+role, `ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO `+role,
-		`REVOKE CREATE ON SCHEMA public FROM PUBLIC`, `REVOKE TEMPORARY ON DATABASE `+b.db.Name+` FROM PUBLIC`)
-	u, err := url.Parse(b.db.URL())
+	db := dbtest.SharedOf(t, major)
+	role := "reader_" + db.Name
+	db.Exec(t, `CREATE ROLE `+role+` LOGIN REPLICATION PASSWORD 'secret'`)
+	t.Cleanup(func() {
+		if err := db.Server.Exec(context.Background(), db.Name, `DROP OWNED BY `+role, `DROP ROLE `+role); err != nil {
+			t.Error(err)
+		}
+	})
+	db.Exec(t, schema...)
+	db.Exec(t, `GRANT SELECT ON ALL TABLES IN SCHEMA public TO `+role, `ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO `+role,
+		`REVOKE CREATE ON SCHEMA public FROM PUBLIC`, `REVOKE TEMPORARY ON DATABASE `+db.Name+` FROM PUBLIC`)
+	u, err := url.Parse(db.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
 	u.User = url.UserPassword(role, "secret")
-	b.source, err = pgsource.New(pgsource.Config{Name: "shop", URL: u.String(), Publication: `For "us"`, Logger: logger(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	filter, err := b.source.ParseFilter("include: " + b.db.Name + ".*.*, exclude: " + b.db.Name + ".public.unwanted")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.spec = penstock.CaptureSpec{Integration: randomID(), Database: b.db.Name, Filter: filter}
+	b := newBench(t, db, pgsource.Config{URL: u.String(), Publication: `For "us"`}, ", exclude: "+db.Name+".public.unwanted")
+	b.fails = true
 	b.start(t)
-	t.Cleanup(func() {
-		b.stop()
-		ctx := context.Background()
-		if err := b.source.Forget(ctx, b.spec.Integration); err != nil {
-			t.Error(err)
-		}
-		if err := b.db.Server.Exec(ctx, b.db.Name, `DROP OWNED BY `+role, `DROP ROLE `+role); err != nil {
-			t.Error(err)
-		}
-	})
 	return b
 }
 

@@ -1,6 +1,7 @@
 package pipeline_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -24,6 +25,8 @@ type bench struct {
 	source *pgsource.Source
 	target *memtarget.Target
 	spec   penstock.CaptureSpec
+	config pipeline.Config // of the next pipeline that is started
+	fails  bool            // the last one may end with an error
 
 	stop func() error  // of the running pipeline
 	over chan struct{} // closed when it has ended
@@ -45,24 +48,39 @@ func setupOn(t *testing.T, major int, schema ...string) *bench {
 // setupWith is setupOn with a choice of how changes of tables are learnt of.
 func setupWith(t *testing.T, major int, trigger pgsource.DDLTrigger, schema ...string) *bench {
 	t.Helper()
-	b := &bench{db: dbtest.SharedOf(t, major), target: memtarget.New()}
-	b.db.Exec(t, schema...)
+	db := dbtest.SharedOf(t, major)
+	db.Exec(t, schema...)
+	b := newBench(t, db, pgsource.Config{DDLTrigger: trigger}, "")
+	b.start(t)
+	return b
+}
+
+// newBench returns a stream that is not running, of all tables of a database but
+// for what the rules after the first one exclude. What from leaves open is the
+// database's.
+func newBench(t *testing.T, db *dbtest.Database, from pgsource.Config, rules string) *bench {
+	t.Helper()
+	from.Name, from.URL, from.Logger = "shop", cmp.Or(from.URL, db.URL()), logger(t)
+	b := &bench{db: db, target: memtarget.New(), stop: func() error { return nil }}
 	var err error
-	b.source, err = pgsource.New(pgsource.Config{Name: "shop", URL: b.db.URL(), Logger: logger(t), DDLTrigger: trigger})
-	if err != nil {
+	if b.source, err = pgsource.New(from); err != nil {
 		t.Fatal(err)
 	}
-	filter, err := b.source.ParseFilter("include: " + b.db.Name + ".*.*")
+	filter, err := b.source.ParseFilter("include: " + db.Name + ".*.*" + rules)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// An integration of its own per test: tests share the server.
-	id := randomID()
-	b.spec = penstock.CaptureSpec{Integration: id, Database: b.db.Name, Filter: filter}
-	b.start(t)
+	b.spec = penstock.CaptureSpec{Integration: randomID(), Database: db.Name, Filter: filter}
+	b.config = pipeline.Config{
+		Source: b.source, Capture: b.spec, Target: b.target, Poll: 50 * time.Millisecond, Logger: logger(t),
+		Spec: penstock.DatabaseSpec{Name: "shop", Integration: b.spec.Integration, SourceARN: "arn:aws:rds:us-east-1:000000000000:cluster:shop", SourceDatabase: db.Name},
+	}
 	t.Cleanup(func() {
-		b.halt(t)
-		if err := b.source.Forget(context.Background(), id); err != nil {
+		if err := b.stop(); err != nil && !b.fails {
+			t.Errorf("Run: %v", err)
+		}
+		if err := b.source.Forget(context.Background(), b.spec.Integration); err != nil {
 			t.Error(err)
 		}
 	})
@@ -87,10 +105,7 @@ func (w writer) Write(p []byte) (int, error) {
 // start runs a pipeline, again if one was halted.
 func (b *bench) start(t *testing.T) {
 	t.Helper()
-	b.pipe = pipeline.New(pipeline.Config{
-		Source: b.source, Capture: b.spec, Target: b.target, Poll: 50 * time.Millisecond, Logger: logger(t),
-		Spec: penstock.DatabaseSpec{Name: "shop", Integration: b.spec.Integration, SourceARN: "arn:aws:rds:us-east-1:000000000000:cluster:shop", SourceDatabase: b.db.Name},
-	})
+	b.pipe = pipeline.New(b.config)
 	ctx, cancel := context.WithCancel(context.Background())
 	done, over := make(chan error, 1), make(chan struct{})
 	b.over = over

@@ -108,12 +108,15 @@ BEGIN
   -- it, it may not.
   PERFORM pg_logical_emit_message(true, '@NAME@', '');
 
-  -- An update of a table that has no replica identity any more, and is
-  -- published for updates, would be refused.
+  -- An update of a table that has no replica identity any more, or whose whole
+  -- rows are that and have virtual columns, which are never published, would be
+  -- refused if the table is published for updates.
   FOR lost IN
     SELECT r.schema, r.name FROM jsonb_to_recordset(relations) AS r(oid oid, schema text, name text, identity text, key jsonb, unlike text, unfull text)
     JOIN pg_publication_rel m ON m.prrelid = r.oid JOIN pg_publication p ON p.oid = m.prpubid
-    WHERE p.pubname = '@NAME@' AND CASE WHEN r.identity = 'n' THEN true WHEN jsonb_array_length(r.key) > 0 THEN r.unlike <> '' WHEN r.identity = 'f' THEN r.unfull <> '' ELSE true END
+    WHERE p.pubname = '@NAME@' AND CASE
+      WHEN r.identity = 'n' OR r.identity = 'f' AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attgenerated = 'v' AND NOT a.attisdropped) THEN true
+      WHEN jsonb_array_length(r.key) > 0 THEN r.unlike <> '' WHEN r.identity = 'f' THEN r.unfull <> '' ELSE true END
   LOOP
     BEGIN
       EXECUTE format('ALTER PUBLICATION @NAME@ DROP TABLE %I.%I', lost.schema, lost.name);
