@@ -312,7 +312,7 @@ func (t *chaosTable) populate(r *rand.Rand, n int) string {
 		case t.inKey(c):
 			values = append(values, c.some(r))
 		default:
-			values = append(values, fmt.Sprintf("CASE g %% 3 WHEN 0 THEN %s WHEN 1 THEN %s ELSE %s END", c.value(r), c.value(r), c.value(r)))
+			values = append(values, fmt.Sprintf("(CASE g %% 3 WHEN 0 THEN %s WHEN 1 THEN %s ELSE %s END)::%s", c.value(r), c.value(r), c.value(r), c.kind.sql))
 		}
 	}
 	sql := fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM generate_series(1, %d) g", t, strings.Join(names, ", "), strings.Join(values, ", "), n)
