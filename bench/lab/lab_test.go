@@ -38,7 +38,7 @@ func TestContent(t *testing.T) {
 		t.Fatal(err)
 	}
 	const rows = 3000
-	tables := []Table{Orders, Narrow, Wide}
+	tables := []Table{Orders, Narrow, Wide, Numbers}
 	for _, table := range tables {
 		if err := table.Fill(ctx, s, "postgres", rows); err != nil {
 			t.Fatal(err)

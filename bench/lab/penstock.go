@@ -146,9 +146,12 @@ func (p *Penstock) AwaitReady(ctx context.Context) error {
 }
 
 // Stop ends the program in order, if it runs.
-func (p *Penstock) Stop() {
+func (p *Penstock) Stop() { p.Signal(syscall.SIGTERM) }
+
+// Signal ends the program, if it runs, with a signal.
+func (p *Penstock) Signal(sig syscall.Signal) {
 	if p.Process != nil {
-		p.end(syscall.SIGTERM)
+		p.end(sig)
 	}
 }
 

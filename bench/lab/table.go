@@ -16,11 +16,12 @@ type Column struct {
 // Table is a table that is measured with. Its first column is the primary key.
 type Table struct {
 	Name    string
+	Touch   string // what an update sets
 	Columns []Column
 }
 
 // Orders is the usual table: eight columns, about 150 bytes a row as text.
-var Orders = Table{"orders", []Column{
+var Orders = Table{"orders", "amount = amount + 1, status = (status + 1) % 7, note = md5(id::text || amount::text)", []Column{
 	{"id", "bigint", "g"},
 	{"customer", "integer", "(g * 7919 % 100003)::int"},
 	{"status", "smallint", "(g % 7)::int2"},
@@ -32,29 +33,36 @@ var Orders = Table{"orders", []Column{
 }}
 
 // Narrow has few, short columns: what a row costs shows.
-var Narrow = Table{"narrow", []Column{
+var Narrow = Table{"narrow", "amount = amount + 1", []Column{
 	{"id", "bigint", "g"},
 	{"customer", "integer", "(g * 7919 % 100003)::int"},
 	{"amount", "integer", "(g % 1000000)::int"},
 }}
 
 // Wide has twelve columns: what a value costs shows.
-var Wide = Table{"wide", append(append([]Column{}, Orders.Columns...),
+var Wide = Table{"wide", Orders.Touch, append(append([]Column{}, Orders.Columns...),
 	Column{"reference", "uuid", "md5(g::text)::uuid"},
 	Column{"day", "date", "date '2024-01-01' + (g % 366)::int"},
 	Column{"weight", "double precision", "(g % 4096) / 64.0"},
 	Column{"city", "text", "'city ' || g % 977"},
 )}
 
+// Numbers has five columns and no text, so that there can be very many rows of
+// it.
+var Numbers = Table{"numbers", "amount = amount + 1, customer = customer + 1", []Column{
+	Orders.Columns[0], Orders.Columns[1], Orders.Columns[3], Orders.Columns[4], Orders.Columns[5],
+}}
+
 // Create returns the statement that makes the table.
 func (t *Table) Create() string {
+	return strings.Replace(t.create(), t.Columns[0].Type, t.Columns[0].Type+" PRIMARY KEY", 1)
+}
+
+// create is Create without the key.
+func (t *Table) create() string {
 	var columns []string
-	for i, c := range t.Columns {
-		s := c.Name + " " + c.Type
-		if i == 0 {
-			s += " PRIMARY KEY"
-		}
-		columns = append(columns, s)
+	for _, c := range t.Columns {
+		columns = append(columns, c.Name+" "+c.Type)
 	}
 	return "CREATE TABLE " + t.Name + " (" + strings.Join(columns, ", ") + ")"
 }
@@ -76,13 +84,15 @@ func (t *Table) Insert(from, to int64) string {
 // Fill makes the table with n rows in a database, read as it is by those that
 // come: its pages hold no trace of the transaction that wrote them any more.
 func (t *Table) Fill(ctx context.Context, s *Server, database string, n int64) error {
-	return s.Exec(ctx, database, t.Create(), "SET synchronous_commit = off; "+t.Insert(1, n), "VACUUM (FREEZE, ANALYZE) "+t.Name)
+	return s.Exec(ctx, database, t.create(), "SET synchronous_commit = off; "+t.Insert(1, n),
+		"ALTER TABLE "+t.Name+" ADD PRIMARY KEY ("+t.Columns[0].Name+")", "VACUUM (FREEZE, ANALYZE) "+t.Name)
 }
 
 // dialect is how an engine writes what the other writes differently.
 type dialect struct {
-	text func(c Column) string    // the value as text, the same in all
-	hash func(text string) string // the first 32 bits of its MD5, as a bigint
+	text  func(c Column) string    // the value as text, the same in all
+	whole func(c Column) string    // a value that is no text as a whole number, which tells different ones apart
+	hash  func(text string) string // the first 32 bits of its MD5, as a bigint
 }
 
 var postgres = dialect{
@@ -94,6 +104,17 @@ var postgres = dialect{
 			return c.Name + "::int::text"
 		}
 		return c.Name + "::text"
+	},
+	whole: func(c Column) string {
+		switch c.Type {
+		case "numeric(12,2)":
+			return "(" + c.Name + " * 100)::bigint"
+		case "timestamp":
+			return "extract(epoch FROM " + c.Name + ")::bigint"
+		case "boolean":
+			return c.Name + "::int"
+		}
+		return c.Name
 	},
 	hash: func(text string) string { return "('x' || substr(md5(" + text + "), 1, 8))::bit(32)::bigint" },
 }
@@ -110,17 +131,36 @@ var duckdb = dialect{
 		}
 		return "cast(" + c.Name + " AS varchar)"
 	},
+	whole: func(c Column) string {
+		switch c.Type {
+		case "numeric(12,2)":
+			return "cast(" + c.Name + " * 100 AS bigint)"
+		case "timestamp":
+			return "cast(epoch(" + c.Name + ") AS bigint)"
+		case "boolean":
+			return "cast(" + c.Name + " AS integer)"
+		}
+		return c.Name
+	},
 	hash: func(text string) string { return "cast('0x' || substr(md5(" + text + "), 1, 8) AS bigint)" },
 }
 
 // digest returns a query for the number of rows and a sum over a hash of each
-// whole row, so that it does not depend on their order.
+// whole row, so that it does not depend on their order. Of rows without text it
+// is a product with the key, since there may be very many of them.
 func (t *Table) digest(d dialect) string {
-	var parts []string
-	for _, c := range t.Columns {
+	var parts, numbers []string
+	for i, c := range t.Columns {
 		parts = append(parts, "coalesce("+d.text(c)+", '~')")
+		if c.Type != "text" && c.Type != "uuid" && i > 0 {
+			numbers = append(numbers, fmt.Sprintf("%d * (coalesce(%s, -1) %% 1000003)", 2*i+1, d.whole(c)))
+		}
 	}
-	return "SELECT count(*), cast(sum(" + d.hash(strings.Join(parts, " || ',' || ")) + ") AS bigint) FROM public." + t.Name
+	hash := d.hash(strings.Join(parts, " || ',' || "))
+	if len(numbers) == len(t.Columns)-1 {
+		hash = "(" + t.Columns[0].Name + " % 65537 + 1) * (" + strings.Join(numbers, " + ") + ")"
+	}
+	return "SELECT count(*), cast(sum(" + hash + ") AS bigint) FROM public." + t.Name
 }
 
 // Digest returns what stands for the content of the table in PostgreSQL.

@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
@@ -67,43 +63,37 @@ func judgeDrain(r *report.Result) (goals []report.Goal) {
 	return memoryGoal(goals, r)
 }
 
-// drainer is the setting of a case: a source with a backlog, a data folder of
-// the program as it was before that, and a second server with a database as
-// it was before that.
+// drainer is the setting of a case: a rig with a backlog, and a second server
+// with the same database as it was before that.
 type drainer struct {
+	rig
 	mix
-	env             *lab.Env
-	source, replica *lab.Server
-	program         *lab.Penstock
-	before          string // copy of the program's data folder
-	slot            string // the program's
-	publications    []string
-	options         []string // of pg_recvlogical
-	end             string
-	digest          string
+	replica      *lab.Server
+	publications []string
+	options      []string // of pg_recvlogical
+	end          string   // of the backlog
 }
-
-const (
-	database   = "shop"
-	keeperSlot = "keeper" // stays where the backlog begins
-)
 
 // drainCase returns how a case is measured; perTx 0 is one transaction of a
 // million rows. options are pg_recvlogical's, nil for the program's own.
 func drainCase(perTx int64, windows int, options []string) func(context.Context, *lab.Env, Scale) (report.Case, error) {
 	return func(ctx context.Context, env *lab.Env, scale Scale) (c report.Case, err error) {
-		m := mix{rows: scale.size(1_000_000, 100_000), changes: scale.size(3_000_000, 100_000), perTx: perTx}
+		m := mix{table: lab.Orders, rows: scale.size(1_000_000, 100_000), changes: scale.size(3_000_000, 100_000), perTx: perTx}
 		if perTx == 0 {
 			m.changes = scale.size(1_000_000, 100_000)
 			m.perTx = m.changes
 		}
-		d := &drainer{mix: m, env: env, options: options}
+		d := &drainer{rig: rig{env: env, databases: []string{database}, tables: []lab.Table{m.table}}, mix: m, options: options}
 		if err := d.setup(ctx); err != nil {
 			return c, err
 		}
 		windows := scale.windows(windows)
 		c.Setting = fmt.Sprintf("%s changes on a table of %s rows", report.Number(float64(m.changes), 0), report.Number(float64(m.rows), 0))
-		return c, alternate(ctx, env, &c, windows, []arm{{penstock, d.penstock}, {recvlogical, d.receive}, {native, d.native}})
+		return c, alternate(ctx, env, &c, windows, []arm{
+			{penstock, func(ctx context.Context) (report.Run, error) { return d.drain(ctx, d.changes, "drain") }},
+			{recvlogical, d.receive},
+			{native, d.native},
+		})
 	}
 }
 
@@ -118,151 +108,55 @@ func (d *drainer) setup(ctx context.Context) (err error) {
 		if err := s.Exec(ctx, "postgres", "CREATE DATABASE "+database); err != nil {
 			return err
 		}
-		if err := d.schema(ctx, s, database); err != nil {
+		if err := d.fill(ctx, s, database); err != nil {
 			return err
 		}
 	}
-	if d.program, err = d.env.NewPenstock(lab.Options{Sources: []string{d.source.URL(database)}}); err != nil {
+	if err := d.start(ctx); err != nil {
 		return err
 	}
-	if err := d.begin(ctx); err != nil {
+	if err := d.findOptions(ctx); err != nil {
 		return err
 	}
-	d.program.Stop()
-	d.before = d.program.DataDir() + ".before"
-	if err := copyTree(ctx, d.program.DataDir(), d.before); err != nil {
+	if err := d.remember(ctx); err != nil {
 		return err
 	}
-	if err := d.source.CopySlot(ctx, database, d.slot, keeperSlot); err != nil {
-		return err
-	}
-	if d.end, err = d.write(ctx, d.source, database); err != nil {
-		return err
-	}
-	if d.digest, err = lab.Orders.Digest(ctx, d.source, database); err != nil {
+	if d.end, err = d.write(ctx, d.source, database, d.mark); err != nil {
 		return err
 	}
 	d.env.Logf("  there is a backlog of %d changes", d.changes)
-	return nil
+	return d.written(ctx)
 }
 
-// begin has the program load the table, and finds out how it reads.
-func (d *drainer) begin(ctx context.Context) error {
-	if err := d.program.Start(ctx); err != nil {
-		return err
-	}
-	if err := d.program.Integrate(ctx, "drain", database); err != nil {
-		return err
-	}
-	if err := d.program.AwaitActive(ctx, "drain"); err != nil {
-		return err
-	}
-	command := ""
-	err := lab.Await(ctx, 50*time.Millisecond, "the program to stream", func() (done bool, err error) {
-		command, err = d.source.Query(ctx, database, "SELECT coalesce(min(query), '') FROM pg_stat_activity WHERE backend_type = 'walsender' AND query LIKE 'START_REPLICATION %'")
-		return command != "", err
-	})
+// findOptions finds out how the program reads.
+func (d *drainer) findOptions(ctx context.Context) error {
+	command, err := d.source.Query(ctx, database, "SELECT min(query) FROM pg_stat_activity WHERE backend_type = 'walsender' AND query LIKE 'START_REPLICATION %'")
 	if err != nil {
 		return err
 	}
-	options := ""
-	if d.slot, options, err = parseStart(command); err != nil {
+	_, options, err := parseStart(command)
+	if err != nil {
 		return err
 	}
+	given := len(d.options) > 0
 	for _, o := range pluginOption.FindAllStringSubmatch(options, -1) {
-		if o[1] == "publication_names" {
+		switch {
+		case o[1] == "publication_names":
 			d.publications = strings.Split(o[2], ",")
-			d.options = append(d.options, o[1]+"="+o[2])
+		case given:
+			continue
 		}
+		d.options = append(d.options, o[1]+"="+o[2])
 	}
 	if len(d.publications) == 0 {
 		return fmt.Errorf("no publications in %s", command)
 	}
-	if len(d.options) > 1 {
-		return nil // those of the case, and the publications
-	}
-	for _, o := range pluginOption.FindAllStringSubmatch(options, -1) {
-		if o[1] != "publication_names" {
-			d.options = append(d.options, o[1]+"="+o[2])
-		}
-	}
 	return nil
-}
-
-var (
-	startCommand = regexp.MustCompile(`^START_REPLICATION SLOT "?(\w+)"? LOGICAL \S+ \((.*)\)$`)
-	pluginOption = regexp.MustCompile(`(\w+) '([^']*)'`)
-)
-
-// parseStart returns the slot and the options of the plugin that a command of
-// the replication protocol names.
-func parseStart(command string) (slot, options string, err error) {
-	m := startCommand.FindStringSubmatch(command)
-	if m == nil {
-		return "", "", fmt.Errorf("not a command that begins to stream: %s", command)
-	}
-	return m[1], m[2], nil
-}
-
-func copyTree(ctx context.Context, from, to string) error {
-	if err := os.RemoveAll(to); err != nil {
-		return err
-	}
-	if out, err := exec.CommandContext(ctx, "cp", "-a", from, to).CombinedOutput(); err != nil {
-		return fmt.Errorf("copy %s: %w\n%s", filepath.Base(from), err, out)
-	}
-	return nil
-}
-
-// restore puts the program back to where it was before the backlog.
-func (d *drainer) restore(ctx context.Context) error {
-	if err := copyTree(ctx, d.before, d.program.DataDir()); err != nil {
-		return err
-	}
-	if err := d.source.DropSlot(ctx, database, d.slot); err != nil {
-		return err
-	}
-	return d.source.CopySlot(ctx, database, keeperSlot, d.slot)
-}
-
-func (d *drainer) penstock(ctx context.Context) (report.Run, error) {
-	if err := d.restore(ctx); err != nil {
-		return nil, err
-	}
-	d.program.Process = nil
-	w, err := measure.Open(meters(map[string]measure.Meter{ours: d.program.CPU, sources: d.source.CPU}))
-	if err != nil {
-		return nil, err
-	}
-	if err := d.program.Launch(); err != nil {
-		return nil, err
-	}
-	defer d.program.Stop()
-	profiled := d.program.Profile("drain")
-	err = d.program.AwaitRow(ctx, 50*time.Millisecond, database, "SELECT max(id) FROM mark", "1")
-	if err = errors.Join(err, w.Close()); err != nil {
-		return nil, err
-	}
-	profiled()
-	rss, err := d.program.PeakRSS()
-	if err != nil {
-		return nil, err
-	}
-	run := d.values(w)
-	run[peak], run[over] = rss, rss-float64(d.program.Memory)
-	return run, lab.Orders.Check(ctx, d.program, database, d.digest)
-}
-
-func (d *drainer) values(w *measure.Window) report.Run {
-	return report.Run{
-		rate: float64(d.changes) / w.Wall.Seconds(), wall: w.Wall.Seconds(),
-		ours: perMillion(w.CPU[ours], d.changes), sources: perMillion(w.CPU[sources], d.changes), others: w.Others * 100,
-	}
 }
 
 func (d *drainer) receive(ctx context.Context) (report.Run, error) {
 	const slot = "receiver"
-	if err := d.source.CopySlot(ctx, database, keeperSlot, slot); err != nil {
+	if err := d.source.CopySlot(ctx, database, keeper(database), slot); err != nil {
 		return nil, err
 	}
 	var receiver *lab.Process
@@ -282,12 +176,12 @@ func (d *drainer) receive(ctx context.Context) (report.Run, error) {
 	if err := errors.Join(receiver.Wait(ctx), w.Close()); err != nil {
 		return nil, err
 	}
-	return d.values(w), d.source.DropSlot(ctx, database, slot)
+	return drained(w, d.changes), d.source.DropSlot(ctx, database, slot)
 }
 
 func (d *drainer) native(ctx context.Context) (run report.Run, err error) {
 	const slot, copied = "subscriber", "copied"
-	if err := d.source.CopySlot(ctx, database, keeperSlot, slot); err != nil {
+	if err := d.source.CopySlot(ctx, database, keeper(database), slot); err != nil {
 		return nil, err
 	}
 	if err := d.replica.Exec(ctx, "postgres", "DROP DATABASE IF EXISTS "+copied, "CREATE DATABASE "+copied+" TEMPLATE "+database+" STRATEGY file_copy", "CHECKPOINT"); err != nil {
@@ -316,10 +210,10 @@ func (d *drainer) native(ctx context.Context) (run report.Run, err error) {
 	if err = errors.Join(err, w.Close()); err != nil {
 		return nil, err
 	}
-	digest, err := lab.Orders.Digest(ctx, d.replica, copied)
-	if err == nil && digest != d.digest {
-		err = fmt.Errorf("the second server has another content, %s instead of %s", digest, d.digest)
+	digest, err := d.table.Digest(ctx, d.replica, copied)
+	if want := d.digests[database+"."+d.table.Name]; err == nil && digest != want {
+		err = fmt.Errorf("the second server has another content, %s instead of %s", digest, want)
 	}
 	conn.Close(ctx)
-	return d.values(w), errors.Join(err, s.Drop(ctx))
+	return drained(w, d.changes), errors.Join(err, s.Drop(ctx))
 }

@@ -41,11 +41,21 @@ func judge(goals []report.Goal, what, goal string, s measure.Sample, digits int,
 	return append(goals, report.Goal{What: what, Goal: goal, Got: report.Number(m, digits+1) + unit, Met: met(m)})
 }
 
+// quotient is a sample of one value, or empty if there is none.
+func quotient(a, b float64) measure.Sample {
+	if q := a / b; !math.IsNaN(q) {
+		return measure.Sample{q}
+	}
+	return nil
+}
+
 // memoryGoal judges the peaks of all runs of the program: the worst counts.
 func memoryGoal(goals []report.Goal, r *report.Result) []report.Goal {
-	worst := measure.Sample{}
+	var worst measure.Sample
 	for i := range r.Cases {
-		worst = append(worst, r.Cases[i].Sample(penstock, over)...)
+		for _, a := range r.Cases[i].Arms {
+			worst = append(worst, r.Cases[i].Sample(a.Name, over)...)
+		}
 	}
 	if len(worst) == 0 {
 		return goals

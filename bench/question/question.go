@@ -60,7 +60,7 @@ type Case struct {
 }
 
 // All has the questions in the order in which they are shown.
-var All = []*Question{drain, load}
+var All = []*Question{drain, load, freshness, growth, start}
 
 // Find returns a question by its name, nil if there is none.
 func Find(name string) *Question {

@@ -128,7 +128,7 @@ func TestQuestions(t *testing.T) {
 }
 
 // TestMix: a backlog has the changes that it should, in all mixes. The server
-// counts them; see mix.write.
+// counts them; see writeBacklog.
 func TestMix(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -145,20 +145,40 @@ func TestMix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range []mix{{1000, 1000, 1}, {1000, 3000, 10}, {1000, 3000, 100}, {2000, 1000, 1000}} {
-		name := fmt.Sprintf("mix_%d", m.perTx)
+	rows := func(name, table, want string) {
+		t.Helper()
+		got, err := s.Query(ctx, name, "SELECT count(*) FROM "+table)
+		if err != nil || got != want {
+			t.Errorf("%s: %s rows instead of %s (%v)", name, got, want, err)
+		}
+	}
+	for i, m := range []mix{{lab.Orders, 1000, 1000, 1, false}, {lab.Numbers, 1000, 3000, 10, false}, {lab.Orders, 10000, 3000, 100, true}, {lab.Wide, 2000, 1000, 1000, false}} {
+		name := fmt.Sprintf("mix_%d", i)
 		if err := s.Exec(ctx, "postgres", "CREATE DATABASE "+name); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.schema(ctx, s, name); err != nil {
+		if err := m.fill(ctx, s, name); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.write(ctx, s, name); err != nil {
+		if _, err := m.write(ctx, s, name, 1); err != nil {
 			t.Errorf("%d a transaction: %v", m.perTx, err)
 		}
-		got, err := s.Query(ctx, name, "SELECT count(*) FROM orders")
-		if want := fmt.Sprint(m.rows + m.changes/10*3); err != nil || got != want {
-			t.Errorf("%d a transaction: %s rows instead of %s (%v)", m.perTx, got, want, err)
+		rows(name, m.table.Name, fmt.Sprint(m.rows+m.changes/10*3))
+		if m.recent {
+			rows(name, "orders WHERE id <= 9500", "9500") // none of the others has been deleted
 		}
+	}
+	m := manyTables{mix{table: lab.Numbers, rows: 10_000, changes: 5000}, 10}
+	if err := s.Exec(ctx, "postgres", "CREATE DATABASE many"); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.fill(ctx, s, "many"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.write(ctx, s, "many", 1); err != nil {
+		t.Error(err)
+	}
+	for i := range m.tables {
+		rows("many", m.of(i).Name, "1150")
 	}
 }

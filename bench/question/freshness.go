@@ -1,0 +1,378 @@
+package question
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"penstock/bench/lab"
+	"penstock/bench/measure"
+	"penstock/bench/report"
+)
+
+const (
+	p50     = "p50"  // ms
+	p99     = "p99"  // ms
+	most    = "max"  // ms
+	cores   = "core" // CPU time per time
+	queried = "queries"
+	applied = "applied" // changes per second
+	idle    = "idle"
+	busy    = "while queries run"
+	silent  = "after silence"
+)
+
+var freshness = &Question{
+	Name: "freshness",
+	Frame: report.Result{
+		Title: "Freshness",
+		Asks: "Applications change a table of a million rows (40 % inserts, 50 % updates spread uniformly, 10 % deletes; five rows per transaction, `synchronous_commit` on) at a steady rate. " +
+			"Twenty times a second one row more is committed in another table; its lag runs from when the client was told that it is committed until a query at the SQL endpoint, asked again every " +
+			"five milliseconds, answers with it. *Idle* asks nothing else of the warehouse; *while queries run* one session asks aggregations over the whole table, one after the other, without " +
+			"a pause. CPU is measured in windows of their own, without those who ask for the newest row.",
+		Metrics: []report.Metric{
+			{Key: p50, Title: "p50, ms", Spread: true}, {Key: p99, Title: "p99, ms", Spread: true}, {Key: most, Title: "max, ms"},
+			{Key: cores, Title: "its CPU, of a core", Digits: 2}, {Key: ours, Title: "its CPU s per million", Digits: 1}, {Key: applied, Title: "changes/s"}, {Key: queried, Title: "queries/s", Digits: 1},
+			{Key: peak, Title: "peak RSS, MiB"}, {Key: others, Title: "others, %", Digits: 1},
+		},
+		Charts: report.Chart{Title: "From commit to queryable", Axis: "ms", Metrics: []string{p50, p99, most}, Arms: []string{idle, busy}, Log: true},
+	},
+	Cases: []Case{
+		{"100 changes/s", freshnessCase(100)},
+		{"1,000 changes/s", freshnessCase(1000)},
+		{"10,000 changes/s", freshnessCase(10000)},
+		{"silence", silenceCase},
+	},
+	Judge: judgeFreshness,
+}
+
+func judgeFreshness(r *report.Result) (goals []report.Goal) {
+	for _, g := range []struct {
+		name     string
+		p50, p99 float64
+	}{{"1,000 changes/s", 100, 500}, {"10,000 changes/s", 200, 500}} {
+		c := r.Case(g.name)
+		if c == nil {
+			continue
+		}
+		goals = goalAtMost(goals, g.name+": p50", c.Sample(idle, p50), g.p50, 0, " ms")
+		goals = goalAtMost(goals, g.name+": p99", c.Sample(idle, p99), g.p99, 0, " ms")
+		goals = goalAtMost(goals, g.name+": p50 while queries run", c.Sample(busy, p50), 2*g.p50, 0, " ms")
+		goals = goalAtMost(goals, g.name+": p99 while queries run", c.Sample(busy, p99), 2*g.p99, 0, " ms")
+	}
+	if c := r.Case("1,000 changes/s"); c != nil {
+		goals = goalAtMost(goals, "1,000 changes/s: our own CPU", c.Sample(idle, cores), 0.25, 2, " of a core")
+	}
+	return memoryGoal(goals, r)
+}
+
+// fresher is the setting of a case: the program follows a source that
+// applications write to.
+type fresher struct {
+	env     *lab.Env
+	rows    int64
+	rate    int64 // changes per second
+	source  *lab.Server
+	program *lab.Penstock
+
+	transactions atomic.Int64 // so far
+	probes       int64        // so far
+	window, cpu  time.Duration
+}
+
+const perTransaction = 5
+
+func freshnessCase(rate int64) func(context.Context, *lab.Env, Scale) (report.Case, error) {
+	return func(ctx context.Context, env *lab.Env, scale Scale) (c report.Case, err error) {
+		f := &fresher{env: env, rate: rate, rows: scale.size(1_000_000, 100_000), window: 60 * time.Second, cpu: 20 * time.Second}
+		if scale.Quick {
+			f.window, f.cpu = 4*time.Second, 2*time.Second
+		}
+		if err := f.setup(ctx); err != nil {
+			return c, err
+		}
+		c.Setting = fmt.Sprintf("table of %s rows, windows of %v for the lag and %v for the CPU", report.Number(float64(f.rows), 0), f.window, f.cpu)
+		return c, alternate(ctx, env, &c, scale.windows(2), []arm{
+			{idle, func(ctx context.Context) (report.Run, error) { return f.run(ctx, false) }},
+			{busy, func(ctx context.Context) (report.Run, error) { return f.run(ctx, true) }},
+		})
+	}
+}
+
+// silenceCase measures the first commit after nothing has happened for ten
+// minutes.
+func silenceCase(ctx context.Context, env *lab.Env, scale Scale) (c report.Case, err error) {
+	f := &fresher{env: env, rows: scale.size(1_000_000, 100_000)}
+	silence := 10 * time.Minute
+	if scale.Quick {
+		silence = 5 * time.Second
+	}
+	if err := f.setup(ctx); err != nil {
+		return c, err
+	}
+	c.Setting = fmt.Sprintf("table of %s rows, the first commit after %v without any", report.Number(float64(f.rows), 0), silence)
+	return c, alternate(ctx, env, &c, scale.windows(1), []arm{{silent, func(ctx context.Context) (report.Run, error) {
+		select {
+		case <-time.After(silence):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		lags, err := f.probe(ctx, func() bool { return false })
+		if err != nil {
+			return nil, err
+		}
+		return report.Run{p50: lags.Median(), p99: lags.Quantile(0.99), most: lags.Max()}, f.check(ctx)
+	}}})
+}
+
+// Changes are those of a mix, given out transaction by transaction: of two
+// transactions of five rows the first inserts two and updates three, the second
+// inserts two, updates two and deletes one.
+const changeFunction = `
+CREATE FUNCTION change(base bigint, k bigint) RETURNS void LANGUAGE plpgsql AS $body$
+DECLARE
+	u bigint := k / 2 * 5 + CASE k %% 2 WHEN 0 THEN 0 ELSE 3 END;
+BEGIN
+	INSERT INTO orders SELECT %s FROM generate_series(base + k * 2 + 1, base + k * 2 + 2) g;
+	UPDATE orders SET amount = amount + 1, status = (status + 1) %% 7, note = md5(id::text || amount::text)
+	WHERE id = ANY (ARRAY(SELECT x / 9 * 10 + x %% 9 + 1 FROM (SELECT (g * 556207) %% (base / 10 * 9) AS x FROM generate_series(u + 1, u + 3 - k %% 2) g) s));
+	IF k %% 2 = 1 THEN
+		DELETE FROM orders WHERE id = CASE WHEN k / 2 < base / 10 THEN (k / 2 + 1) * 10 ELSE base + (k / 2 - base / 10) * 3 + 1 END;
+	END IF;
+END $body$`
+
+func (f *fresher) setup(ctx context.Context) (err error) {
+	if f.source, err = f.env.StartServer(ctx, nil); err != nil {
+		return err
+	}
+	if err := f.source.Exec(ctx, "postgres", "CREATE DATABASE "+database); err != nil {
+		return err
+	}
+	if err := lab.Orders.Fill(ctx, f.source, database, f.rows); err != nil {
+		return err
+	}
+	if err := f.source.Exec(ctx, database, "CREATE TABLE probe (id bigint PRIMARY KEY)", "INSERT INTO probe VALUES (0)",
+		fmt.Sprintf(changeFunction, lab.Orders.Values()), "CHECKPOINT"); err != nil {
+		return err
+	}
+	if f.program, err = f.env.NewPenstock(lab.Options{Sources: []string{f.source.URL(database)}}); err != nil {
+		return err
+	}
+	if err := f.program.Start(ctx); err != nil {
+		return err
+	}
+	if err := f.program.Integrate(ctx, "fresh", database); err != nil {
+		return err
+	}
+	return f.program.AwaitActive(ctx, "fresh")
+}
+
+// run has applications write, and measures the lag and then the CPU.
+func (f *fresher) run(ctx context.Context, queries bool) (report.Run, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	load, loadCtx := errgroup.WithContext(ctx)
+	end := make(chan struct{})
+	var once sync.Once
+	stop := func() { once.Do(func() { close(end) }) }
+	defer stop()
+	const writers = 4
+	for range writers {
+		load.Go(func() error { return f.write(loadCtx, end, writers) })
+	}
+	var asked atomic.Int64
+	if queries {
+		load.Go(func() error { return f.query(loadCtx, end, &asked) })
+	}
+	// Until what starting makes slower is over.
+	if _, err := f.probe(loadCtx, timer(f.window/10)); err != nil {
+		return nil, errors.Join(err, load.Wait())
+	}
+	before, began := asked.Load(), time.Now()
+	lags, err := f.probe(loadCtx, timer(f.window))
+	if err != nil {
+		return nil, errors.Join(err, load.Wait())
+	}
+	run := report.Run{p50: lags.Median(), p99: lags.Quantile(0.99), most: lags.Max()}
+	if queries {
+		run[queried] = float64(asked.Load()-before) / time.Since(began).Seconds()
+	}
+	w, err := measure.Open(meters(map[string]measure.Meter{ours: f.program.CPU, sources: f.source.CPU}))
+	if err != nil {
+		return nil, err
+	}
+	changes := f.transactions.Load()
+	select {
+	case <-time.After(f.cpu):
+	case <-loadCtx.Done():
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	changes = (f.transactions.Load() - changes) * perTransaction
+	stop()
+	if err := load.Wait(); err != nil {
+		return nil, err
+	}
+	rss, err := f.program.PeakRSS()
+	if err != nil {
+		return nil, err
+	}
+	run[peak], run[over], run[others] = rss, rss-float64(f.program.Memory), w.Others*100
+	run[cores], run[applied] = w.CPU[ours].Seconds()/w.Wall.Seconds(), float64(changes)/w.Wall.Seconds()
+	if !queries {
+		run[ours] = perMillion(w.CPU[ours], changes)
+	}
+	if got := run[applied]; got < 0.95*float64(f.rate) {
+		f.env.Logf("  THE MACHINE COULD NOT WRITE MORE THAN %.0f changes a second", got)
+	}
+	if _, err := f.probe(ctx, func() bool { return false }); err != nil {
+		return nil, err
+	}
+	return run, f.check(ctx)
+}
+
+// timer returns what is true until a time has passed.
+func timer(d time.Duration) func() bool {
+	end := time.Now().Add(d)
+	return func() bool { return time.Now().Before(end) }
+}
+
+// write commits transactions at its share of the rate until end.
+func (f *fresher) write(ctx context.Context, end <-chan struct{}, writers int64) error {
+	conn, err := f.source.Conn(ctx, database)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	every := time.Duration(float64(time.Second) * perTransaction * float64(writers) / float64(f.rate))
+	for next := time.Now(); ; next = next.Add(every) {
+		select {
+		case <-time.After(time.Until(next)):
+		case <-end:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if _, err := conn.Exec(ctx, "SELECT change($1, $2)", f.rows, f.transactions.Add(1)-1); err != nil {
+			return err
+		}
+	}
+}
+
+// query asks analytical questions, one after the other, until end.
+func (f *fresher) query(ctx context.Context, end <-chan struct{}, asked *atomic.Int64) error {
+	conn, err := f.program.Connect(ctx, database)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	for i := 0; ; i++ {
+		select {
+		case <-end:
+			return nil
+		default:
+		}
+		sql := []string{
+			"SELECT status, count(*), sum(amount), avg(amount) FROM public.orders GROUP BY status ORDER BY status",
+			"SELECT customer, sum(amount) AS total FROM public.orders WHERE paid GROUP BY customer ORDER BY total DESC LIMIT 10",
+			"SELECT date_trunc('month', created) AS month, count(*), count(DISTINCT customer) FROM public.orders GROUP BY 1 ORDER BY 1",
+		}[i%3]
+		if _, err := conn.PgConn().Exec(ctx, sql).ReadAll(); err != nil {
+			return fmt.Errorf("%s: %w", sql, err)
+		}
+		asked.Add(1)
+	}
+}
+
+// probe commits a row twenty times a second for as long as more says, at least
+// one, and returns how many milliseconds after each it could be read.
+func (f *fresher) probe(ctx context.Context, more func() bool) (lags measure.Sample, err error) {
+	writer, err := f.source.Conn(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	defer writer.Close(context.WithoutCancel(ctx))
+	reader, err := f.program.Connect(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	defer reader.Close(context.WithoutCancel(ctx))
+
+	g, ctx := errgroup.WithContext(ctx)
+	committed := make(chan time.Time, 1<<16)
+	first := f.probes + 1
+	g.Go(func() error {
+		defer close(committed)
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			f.probes++
+			if _, err := writer.Exec(ctx, "INSERT INTO probe VALUES ($1)", f.probes); err != nil {
+				return err
+			}
+			committed <- time.Now()
+			if !more() {
+				return nil
+			}
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	})
+	g.Go(func() error {
+		next := first // of which the lag is not known
+		for at := range committed {
+			for {
+				newest, seen, err := f.newest(ctx, reader)
+				if err != nil {
+					return err
+				}
+				if newest >= next {
+					// Those behind it that it shows too became readable now as well.
+					lags = append(lags, ms(seen.Sub(at)))
+					for next++; next <= newest; next++ {
+						at, ok := <-committed
+						if !ok {
+							return nil
+						}
+						lags = append(lags, ms(seen.Sub(at)))
+					}
+					break
+				}
+				select {
+				case <-time.After(5 * time.Millisecond):
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+		}
+		return nil
+	})
+	return lags, g.Wait()
+}
+
+func ms(d time.Duration) float64 { return max(0, d.Seconds()*1000) }
+
+// newest returns the newest row that a query shows, and when it had answered.
+func (f *fresher) newest(ctx context.Context, reader *pgx.Conn) (id int64, at time.Time, err error) {
+	err = reader.QueryRow(ctx, "SELECT max(id) FROM public.probe").Scan(&id)
+	return id, time.Now(), err
+}
+
+// check compares the content; nobody writes.
+func (f *fresher) check(ctx context.Context) error {
+	digest, err := lab.Orders.Digest(ctx, f.source, database)
+	if err != nil {
+		return err
+	}
+	return lab.Orders.Check(ctx, f.program, database, digest)
+}

@@ -1,0 +1,170 @@
+package question
+
+import (
+	"context"
+	"fmt"
+
+	"penstock/bench/lab"
+	"penstock/bench/report"
+)
+
+const (
+	uniform = "uniform keys"
+	recents = "recent keys"
+)
+
+var growth = &Question{
+	Name: "growth",
+	Frame: report.Result{
+		Title: "Growth",
+		Asks: "What a change costs while a backlog is drained, as in the first question (a hundred rows per transaction, five columns without text), by the size of the table: with changes spread uniformly over all keys, " +
+			"and with changes of the last twentieth of the keys. Then by the number of tables, among which a million rows and a million changes are divided, a table in each " +
+			"transaction, in turn; and by the number of integrations of one process, each of a database of its own, likewise.",
+		Metrics: []report.Metric{
+			{Key: ours, Title: "our CPU s per million", Digits: 2, Spread: true}, {Key: rate, Title: "changes/s"}, {Key: wall, Title: "seconds", Digits: 1},
+			{Key: sources, Title: "source's CPU s per million", Digits: 2}, {Key: peak, Title: "peak RSS, MiB"}, {Key: others, Title: "others, %", Digits: 1},
+		},
+		Charts: report.Chart{Title: "Our CPU per change", Axis: "CPU s per million changes", Metrics: []string{ours}},
+	},
+	Cases: []Case{
+		{"100 thousand rows", sizeCase(100_000)},
+		{"1 million rows", sizeCase(1_000_000)},
+		{"10 million rows", sizeCase(10_000_000)},
+		{"50 million rows", sizeCase(50_000_000)},
+		{"1 table", tablesCase(1)},
+		{"100 tables", tablesCase(100)},
+		{"1,000 tables", tablesCase(1000)},
+		{"1 integration", integrationsCase(1)},
+		{"5 integrations", integrationsCase(5)},
+		{"20 integrations", integrationsCase(20)},
+	},
+	Judge: judgeGrowth,
+}
+
+func judgeGrowth(r *report.Result) (goals []report.Goal) {
+	small, large := r.Case("1 million rows"), r.Case("50 million rows")
+	if small != nil && large != nil {
+		for _, g := range []struct {
+			arm  string
+			most float64
+		}{{recents, 1.5}, {uniform, 3}} {
+			goals = goalAtMost(goals, "a change of 50 million rows to one of a million, "+g.arm, quotient(large.Sample(g.arm, ours).Median(), small.Sample(g.arm, ours).Median()), g.most, 1, "")
+		}
+	}
+	return memoryGoal(goals, r)
+}
+
+func sizeCase(rows int64) func(context.Context, *lab.Env, Scale) (report.Case, error) {
+	return func(ctx context.Context, env *lab.Env, scale Scale) (c report.Case, err error) {
+		m := mix{table: lab.Numbers, rows: scale.size(rows, rows/100), changes: scale.size(1_000_000, 20_000), perTx: 100}
+		if scale.Quick {
+			m.rows = max(m.rows, 10_000)
+		}
+		r := &rig{env: env, databases: []string{database}, tables: []lab.Table{m.table}}
+		if r.source, err = env.StartServer(ctx, map[string]string{"shared_buffers": "4GB"}); err != nil {
+			return c, err
+		}
+		if err := r.source.Exec(ctx, "postgres", "CREATE DATABASE "+database); err != nil {
+			return c, err
+		}
+		if err := m.fill(ctx, r.source, database); err != nil {
+			return c, err
+		}
+		env.Logf("  there is a table of %d rows", m.rows)
+		if err := r.start(ctx); err != nil {
+			return c, err
+		}
+		c.Setting = fmt.Sprintf("%s changes", report.Number(float64(m.changes), 0))
+		base := m.rows
+		for _, a := range []struct {
+			name   string
+			recent bool
+		}{{uniform, false}, {recents, true}} {
+			if err := r.remember(ctx); err != nil {
+				return c, err
+			}
+			m.recent, m.rows = a.recent, base
+			if _, err := m.write(ctx, r.source, database, r.mark); err != nil {
+				return c, err
+			}
+			base += m.changes / 10 * 4
+			if err := r.written(ctx); err != nil {
+				return c, err
+			}
+			arms := []arm{{a.name, func(ctx context.Context) (report.Run, error) { return r.drain(ctx, m.changes, "growth") }}}
+			if err := alternate(ctx, env, &c, scale.windows(2), arms); err != nil {
+				return c, err
+			}
+		}
+		return c, nil
+	}
+}
+
+// filler makes what a database has and writes its backlog.
+type filler interface {
+	fill(ctx context.Context, s *lab.Server, database string) error
+	write(ctx context.Context, s *lab.Server, database string, mark int64) (end string, err error)
+}
+
+func tablesCase(tables int) func(context.Context, *lab.Env, Scale) (report.Case, error) {
+	return func(ctx context.Context, env *lab.Env, scale Scale) (report.Case, error) {
+		n := tables
+		if scale.Quick {
+			n = (tables + 9) / 10
+		}
+		m := manyTables{mix{table: lab.Numbers, rows: scale.size(1_000_000, 20_000), changes: scale.size(1_000_000, 20_000)}, n}
+		r := &rig{env: env, databases: []string{database}}
+		for i := range n {
+			r.tables = append(r.tables, m.of(i))
+		}
+		setting := fmt.Sprintf("%s changes of tables of %s rows", report.Number(float64(m.changes), 0), report.Number(float64(m.rows)/float64(n), 0))
+		return divided(ctx, r, m, setting, m.changes, scale)
+	}
+}
+
+func integrationsCase(integrations int) func(context.Context, *lab.Env, Scale) (report.Case, error) {
+	return func(ctx context.Context, env *lab.Env, scale Scale) (report.Case, error) {
+		n := int64(integrations)
+		if scale.Quick {
+			n = (n + 4) / 5
+		}
+		m := mix{table: lab.Numbers, rows: scale.size(1_000_000, 40_000) / n, changes: scale.size(1_000_000, 40_000) / n, perTx: 100}
+		r := &rig{env: env, tables: []lab.Table{m.table}}
+		for i := range n {
+			r.databases = append(r.databases, fmt.Sprintf("%s%d", database, i+1))
+		}
+		setting := fmt.Sprintf("%s changes of a table of %s rows in each database", report.Number(float64(m.changes), 0), report.Number(float64(m.rows), 0))
+		return divided(ctx, r, m, setting, m.changes*n, scale)
+	}
+}
+
+// divided measures with what is divided among tables or databases.
+func divided(ctx context.Context, r *rig, f filler, setting string, changes int64, scale Scale) (c report.Case, err error) {
+	if r.source, err = r.env.StartServer(ctx, nil); err != nil {
+		return c, err
+	}
+	for _, db := range r.databases {
+		if err := r.source.Exec(ctx, "postgres", "CREATE DATABASE "+db); err != nil {
+			return c, err
+		}
+		if err := f.fill(ctx, r.source, db); err != nil {
+			return c, err
+		}
+	}
+	if err := r.start(ctx); err != nil {
+		return c, err
+	}
+	if err := r.remember(ctx); err != nil {
+		return c, err
+	}
+	for _, db := range r.databases {
+		if _, err := f.write(ctx, r.source, db, r.mark); err != nil {
+			return c, err
+		}
+	}
+	if err := r.written(ctx); err != nil {
+		return c, err
+	}
+	c.Setting = setting
+	return c, alternate(ctx, r.env, &c, scale.windows(2), []arm{{uniform, func(ctx context.Context) (report.Run, error) { return r.drain(ctx, changes, "growth") }}})
+}

@@ -1,0 +1,160 @@
+package question
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"penstock/bench/lab"
+	"penstock/bench/measure"
+	"penstock/bench/report"
+)
+
+const (
+	ordered = "after an orderly stop"
+	killed  = "after SIGKILL"
+)
+
+var start = &Question{
+	Name: "start",
+	Frame: report.Result{
+		Title: "Starting",
+		Asks: "*Ready*: from the start of the process until the API answers that it is healthy. *Restart*: one row is committed while nothing runs, and the slot is free again; from the start of the process until a " +
+			"query at the SQL endpoint shows that row.",
+		Metrics: []report.Metric{{Key: wall, Title: "ms", Spread: true}, {Key: peak, Title: "RSS then, MiB"}, {Key: others, Title: "others, %", Digits: 1}},
+		Charts:  report.Chart{Title: "Starting", Axis: "ms", Metrics: []string{wall}},
+	},
+	Cases: []Case{
+		{"ready, 1 integration", startCase(1, false)},
+		{"ready, 100 integrations", startCase(100, false)},
+		{"restart, 1 integration", startCase(1, true)},
+		{"restart, 100 integrations", startCase(100, true)},
+	},
+	Judge: func(r *report.Result) (goals []report.Goal) {
+		if c := r.Case("ready, 100 integrations"); c != nil {
+			goals = goalAtMost(goals, "ready with 100 integrations", c.Sample(ordered, wall), 500, 0, " ms")
+		}
+		if c := r.Case("restart, 1 integration"); c != nil {
+			goals = goalAtMost(goals, "restart to the first change, after an orderly stop", c.Sample(ordered, wall), 2000, 0, " ms")
+			goals = goalAtMost(goals, "restart to the first change, after SIGKILL", c.Sample(killed, wall), 2000, 0, " ms")
+		}
+		return goals
+	},
+}
+
+// starter is the setting of a case: a program with integrations, each of a
+// database of its own with a small table.
+type starter struct {
+	integrations int
+	source       *lab.Server
+	program      *lab.Penstock
+	rows         int64 // in the table of the first database
+}
+
+// startCase returns how a case is measured: until the first change, or only
+// until the program is ready.
+func startCase(integrations int, change bool) func(context.Context, *lab.Env, Scale) (report.Case, error) {
+	return func(ctx context.Context, env *lab.Env, scale Scale) (c report.Case, err error) {
+		n := integrations
+		if scale.Quick {
+			n = min(n, 5)
+		}
+		s := &starter{integrations: n, rows: 1000}
+		if err := s.setup(ctx, env); err != nil {
+			return c, err
+		}
+		c.Setting = fmt.Sprintf("%d integrations, each of a database with a table of 1,000 rows", n)
+		arms := []arm{
+			{ordered, func(ctx context.Context) (report.Run, error) { return s.run(ctx, syscall.SIGTERM, change) }},
+			{killed, func(ctx context.Context) (report.Run, error) { return s.run(ctx, syscall.SIGKILL, change) }},
+		}
+		return c, alternate(ctx, env, &c, scale.windows(5), arms)
+	}
+}
+
+func name(i int) string { return fmt.Sprintf("shop_%03d", i) }
+
+func (s *starter) setup(ctx context.Context, env *lab.Env) (err error) {
+	if s.source, err = env.StartServer(ctx, map[string]string{"max_replication_slots": "120", "max_wal_senders": "120", "max_connections": "500", "shared_buffers": "256MB"}); err != nil {
+		return err
+	}
+	if err := s.source.Exec(ctx, "postgres", "CREATE DATABASE "+name(0)); err != nil {
+		return err
+	}
+	if err := lab.Orders.Fill(ctx, s.source, name(0), s.rows); err != nil {
+		return err
+	}
+	for i := 1; i < s.integrations; i++ {
+		if err := s.source.Exec(ctx, "postgres", "CREATE DATABASE "+name(i)+" TEMPLATE "+name(0)); err != nil {
+			return err
+		}
+	}
+	if s.program, err = env.NewPenstock(lab.Options{Sources: []string{s.source.URL("postgres")},
+		More: "quotas: {per_account: 200, per_target: 200, per_source: 200}\n"}); err != nil {
+		return err
+	}
+	if err := s.program.Start(ctx); err != nil {
+		return err
+	}
+	for i := range s.integrations {
+		if err := s.program.Integrate(ctx, strings.ReplaceAll(name(i), "_", "-"), name(i)); err != nil {
+			return err
+		}
+	}
+	for i := range s.integrations {
+		if err := s.program.AwaitActive(ctx, strings.ReplaceAll(name(i), "_", "-")); err != nil {
+			return err
+		}
+	}
+	env.Logf("  there are %d integrations", s.integrations)
+	return nil
+}
+
+func (s *starter) run(ctx context.Context, sig syscall.Signal, change bool) (report.Run, error) {
+	s.program.Signal(sig)
+	err := lab.Await(ctx, 10*time.Millisecond, "the slots to be free", func() (bool, error) {
+		n, err := s.source.Query(ctx, "postgres", "SELECT count(*) FROM pg_replication_slots WHERE active")
+		return n == "0", err
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.rows++
+	if err := s.source.Exec(ctx, name(0), lab.Orders.Insert(s.rows, s.rows)); err != nil {
+		return nil, err
+	}
+	w, err := measure.Open(meters(map[string]measure.Meter{ours: s.program.CPU, sources: s.source.CPU}))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.program.Launch(); err != nil {
+		return nil, err
+	}
+	await := func() error {
+		return s.program.AwaitRow(ctx, 5*time.Millisecond, name(0), "SELECT count(*) FROM public.orders", fmt.Sprint(s.rows))
+	}
+	if change {
+		err = await()
+	} else {
+		err = s.program.AwaitReady(ctx)
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		return nil, err
+	}
+	rss, err := s.program.PeakRSS()
+	if err != nil {
+		return nil, err
+	}
+	run := report.Run{wall: ms(w.Wall), peak: rss, others: w.Others * 100}
+	if err := await(); err != nil { // the integration works, too
+		return nil, err
+	}
+	digest, err := lab.Orders.Digest(ctx, s.source, name(0))
+	if err != nil {
+		return nil, err
+	}
+	return run, lab.Orders.Check(ctx, s.program, name(0), digest)
+}
