@@ -260,6 +260,8 @@ func (d *Destination) removeKeys(ctx context.Context, v *version, tb *penstock.T
 		}
 		fmt.Fprintf(&where, "t.%s = gone.%s", ident(v.Columns[c]), names[i])
 	}
+	// Looking for the keys in a large table divides well.
+	defer d.writer.inst.crew.help(helpWriter)()
 	var bad penstock.BadValues
 	if err := d.feed(ctx, "DELETE FROM "+d.table(v)+" AS t USING gone WHERE "+where.String(), "gone", names, types, columns, len(tb.Remove), &bad); err != nil {
 		return err

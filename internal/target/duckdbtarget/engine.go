@@ -71,6 +71,7 @@ type instance struct {
 	db     duck.Database
 	broken atomic.Bool // the engine has given up
 	police *police
+	crew   crew
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
@@ -190,8 +191,13 @@ func (w *Warehouse) newInstance(ctx context.Context) (*instance, error) {
 		return nil, fmt.Errorf("the engine does not start")
 	}
 	defer duck.DestroyConfig(&config)
+	external := 1 // who calls the engine
+	if canLend() {
+		external = w.cfg.Threads
+	}
 	for _, kv := range [][2]string{
 		{"threads", strconv.Itoa(w.cfg.Threads)},
+		{"external_threads", strconv.Itoa(external)}, // see crew
 		{"memory_limit", strconv.FormatInt(w.cfg.Memory, 10) + "B"},
 		{"temp_directory", w.cfg.SpillDir},
 		{"checkpoint_threshold", strconv.Itoa(checkpointThreshold) + "B"},
@@ -210,6 +216,7 @@ func (w *Warehouse) newInstance(ctx context.Context) (*instance, error) {
 	if duck.OpenExt(":memory:", &inst.db, config, &message) != duck.StateSuccess {
 		return nil, newEngineError(message)
 	}
+	inst.crew.db, inst.crew.size = inst.db, external-1
 	c, err := inst.connect()
 	if err != nil {
 		inst.close()
@@ -266,6 +273,7 @@ func (i *instance) close() {
 	for _, c := range conns {
 		c.abort()
 	}
+	i.crew.close()
 	duck.Close(&i.db)
 }
 

@@ -98,7 +98,9 @@ func (s *Session) do(ctx context.Context, f func() error) error {
 	s.mu.Lock()
 	s.cancel = cancel
 	s.mu.Unlock()
+	release := s.conn.inst.crew.help(helpClient)
 	err := s.conn.do(ctx, f)
+	release()
 	s.mu.Lock()
 	s.cancel = nil
 	s.mu.Unlock()
