@@ -19,18 +19,19 @@ type mix struct {
 	recent  bool  // only the last twentieth of the keys is hit, else all of them
 }
 
-// Of the keys that are hit, lowest+1 to lowest+span, each tenth is for deletes,
-// and when those are used up then every third of the keys that the backlog
-// itself has inserted; the others are for updates. stride is coprime with all
-// sizes in question and thus scatters.
+// Of each ten keys that are hit, lowest+1 to lowest+span, one is for deletes,
+// another one in a backlog of recent keys than in one of all, and eight are for
+// updates. When those to delete are used up, every third key that the backlog
+// itself has inserted is deleted. stride is coprime with all sizes in question
+// and thus scatters.
 const backlogProcedure = `
-CREATE OR REPLACE PROCEDURE backlog(base bigint, lowest bigint, span bigint, changes bigint, per bigint) LANGUAGE plpgsql AS $body$
+CREATE OR REPLACE PROCEDURE backlog(base bigint, lowest bigint, span bigint, gone bigint, changes bigint, per bigint) LANGUAGE plpgsql AS $body$
 DECLARE
 	n bigint := 0; -- changes so far
 	ins bigint := 0; upd bigint := 0; del bigint := 0;
 	i bigint; u bigint; d bigint;
 	stride CONSTANT bigint := 556207;
-	living CONSTANT bigint := span / 10 * 9;
+	living CONSTANT bigint := span / 10 * 8;
 	doomed CONSTANT bigint := span / 10;
 BEGIN
 	WHILE n < changes LOOP
@@ -44,11 +45,11 @@ BEGIN
 		END IF;
 		IF u > 0 THEN
 			UPDATE %[1]s SET %[3]s
-			WHERE id = ANY (ARRAY(SELECT lowest + x / 9 * 10 + x %% 9 + 1 FROM (SELECT (g * stride) %% living AS x FROM generate_series(upd + 1, upd + u) g) s));
+			WHERE id = ANY (ARRAY(SELECT lowest + x / 8 * 10 + x %% 8 + 1 + (x %% 8 >= 4)::int FROM (SELECT (g * stride) %% living AS x FROM generate_series(upd + 1, upd + u) g) s));
 		END IF;
 		IF d > 0 THEN
 			DELETE FROM %[1]s
-			WHERE id = ANY (ARRAY(SELECT CASE WHEN g <= doomed THEN lowest + ((g * stride) %% doomed + 1) * 10 ELSE base + (g - doomed) * 3 END FROM generate_series(del + 1, del + d) g));
+			WHERE id = ANY (ARRAY(SELECT CASE WHEN g <= doomed THEN lowest + (g * stride) %% doomed * 10 + gone ELSE base + (g - doomed) * 3 END FROM generate_series(del + 1, del + d) g));
 		END IF;
 		COMMIT;
 		ins := ins + i; upd := upd + u; del := del + d; n := n + per;
@@ -58,12 +59,12 @@ END $body$`
 // call returns the statement that writes the backlog once the procedure is
 // there, onto a table whose highest key is base.
 func (m mix) call(base int64) string {
-	lowest, span := int64(0), base/10*10
+	lowest, span, gone := int64(0), base/10*10, 10
 	if m.recent {
 		span = base / 200 * 10
-		lowest = base - span
+		lowest, gone = (base-span)/10*10, 5
 	}
-	return fmt.Sprintf("CALL backlog(%d, %d, %d, %d, %d)", base, lowest, span, m.changes, m.perTx)
+	return fmt.Sprintf("CALL backlog(%d, %d, %d, %d, %d, %d)", base, lowest, span, gone, m.changes, m.perTx)
 }
 
 func (m mix) procedure() string {

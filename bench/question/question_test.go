@@ -167,6 +167,14 @@ func TestMix(t *testing.T) {
 		if m.recent {
 			rows(name, "orders WHERE id <= 9500", "9500") // none of the others has been deleted
 		}
+		if m.recent || m.perTx == 1000 {
+			continue
+		}
+		// One of recent keys after one of all finds all that it changes.
+		m.rows, m.changes, m.recent = m.rows+m.changes/10*4, 100, true
+		if _, err := m.write(ctx, s, name, 2); err != nil {
+			t.Errorf("a second backlog, of recent keys: %v", err)
+		}
 	}
 	m := manyTables{mix{table: lab.Numbers, rows: 10_000, changes: 5000}, 10}
 	if err := s.Exec(ctx, "postgres", "CREATE DATABASE many"); err != nil {
