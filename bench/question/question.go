@@ -60,7 +60,7 @@ type Case struct {
 }
 
 // All has the questions in the order in which they are shown.
-var All = []*Question{drain, load, freshness, growth, start}
+var All = []*Question{drain, load, freshness, growth, queries, start}
 
 // Find returns a question by its name, nil if there is none.
 func Find(name string) *Question {
@@ -103,6 +103,10 @@ func (q *Question) Measure(ctx context.Context, env *lab.Env, r Request) error {
 		before := env.Started()
 		got, err := c.Run(ctx, env, r.Scale)
 		err = errors.Join(err, env.End(before))
+		if errors.Is(err, lab.ErrMissing) {
+			env.Logf("SKIPPED: %s: %s: %v", q.Name, c.Name, err)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", q.Name, c.Name, err)
 		}
