@@ -117,7 +117,7 @@ func (s *chaosSession) attempt(ctx context.Context, tx chaosTx) error {
 // finishKept finishes the oldest of the transactions that stay prepared, now
 // and then. What is left at the end of a round is committed by whoever ends it.
 func (s *chaosSession) finishKept(ctx context.Context) {
-	if len(s.kept) == 0 || s.conn == nil || s.conn.IsClosed() || len(s.kept) < 3 && s.sent%40 != 0 {
+	if len(s.kept) == 0 || s.conn == nil || s.conn.IsClosed() || len(s.kept) < 3 && s.sent%20 != 0 {
 		return
 	}
 	gid := s.kept[0]

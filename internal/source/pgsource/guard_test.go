@@ -161,3 +161,41 @@ func TestNewTimeline(t *testing.T) {
 		at = p.encode()
 	}
 }
+
+// TestDroppedWhileLooked: a table that goes away between a look at the catalog
+// and what follows is no failure of the others.
+func TestDroppedWhileLooked(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Shared(t)
+	db.Exec(t, `CREATE TABLE gone (id int PRIMARY KEY)`, `CREATE TABLE stays (id int PRIMARY KEY)`)
+	c := captureOf(t, db.URL(), db.Name)
+	tables, _, err := c.Tables(t.Context())
+	noError(t, err)
+	conn := db.Conn(t)
+	_, err = conn.Exec(t.Context(), `BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class`)
+	noError(t, err)
+	db.Exec(t, `ALTER PUBLICATION `+publicationName(c.spec.Integration)+` DROP TABLE gone, stays`, `DROP TABLE gone`)
+	pieces, err := (&load{capture: c}).pieces(t.Context(), conn, tables)
+	noError(t, err)
+	for _, p := range pieces {
+		if (p.table.Name == "gone") != (p.file == 0) {
+			t.Errorf("table %s is in file %d", p.table.Name, p.file)
+		}
+	}
+	rels := map[uint32]*relation{}
+	for i := range tables {
+		oid, err := tableOID(tables[i].ID)
+		noError(t, err)
+		rels[oid] = &relation{table: tables[i], oid: oid, owned: true}
+	}
+	c.published = nil
+	refused, err := c.publish(t.Context(), c.sql, rels)
+	noError(t, err)
+	for oid, r := range rels {
+		if err := refused[oid]; (r.table.Name == "gone") != isGone(err) {
+			t.Errorf("table %s is refused: %v", r.table.Name, err)
+		} else if err != nil && c.refusal(r, err).Severity != penstock.SeverityWarning {
+			t.Errorf("table %s: %+v", r.table.Name, c.refusal(r, err))
+		}
+	}
+}

@@ -40,7 +40,7 @@ func (l *load) pieces(ctx context.Context, conn *pgx.Conn, tables []penstock.Tab
 		oids[i] = oid
 		byOID[oid] = &tables[i]
 	}
-	out, err := readPieces(ctx, conn, oids, byOID, "pg_relation_size(c.oid) / 8192", "pg_table_size(c.oid)")
+	out, err := readPieces(ctx, conn, oids, byOID, "COALESCE(pg_relation_size(c.oid), 0) / 8192", "COALESCE(pg_table_size(c.oid), 0)")
 	if sqlState(err) == lockNotAvailable {
 		// One that is locked must not keep the others from being loaded.
 		return readPieces(ctx, conn, oids, byOID, "greatest(c.relpages, 0)::int8", "greatest(c.relpages, 0)::int8 * 8192")
@@ -48,9 +48,11 @@ func (l *load) pieces(ctx context.Context, conn *pgx.Conn, tables []penstock.Tab
 	return out, err
 }
 
+// readPieces sees the catalog as of the load's snapshot, and files as they are:
+// a table that has been dropped since has none, which its chunk finds out.
 func readPieces(ctx context.Context, conn *pgx.Conn, oids []uint32, byOID map[uint32]*penstock.Table, pages, bytes string) ([]piece, error) {
 	rows, err := conn.Query(ctx, `
-		SELECT r.oid, c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), `+pages+`, `+bytes+`, pg_relation_filenode(c.oid)
+		SELECT r.oid, c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), `+pages+`, `+bytes+`, COALESCE(pg_relation_filenode(c.oid), 0)
 		FROM pg_class r CROSS JOIN LATERAL (
 		  SELECT r.oid AS leaf WHERE r.relkind = 'r'
 		  UNION ALL

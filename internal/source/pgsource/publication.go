@@ -15,15 +15,27 @@ import (
 
 // Tables implements penstock.Capture: it looks at the catalog, brings our two
 // publications in line with it, unless one was prepared, and returns what is
-// published.
-func (c *capture) Tables(ctx context.Context) ([]penstock.Table, []penstock.Finding, error) {
+// published. If a table goes away or gets another name while that is done, it
+// looks again.
+func (c *capture) Tables(ctx context.Context) (tables []penstock.Table, findings []penstock.Finding, err error) {
 	conn, err := c.conn(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
+	for tries := 3; ; tries-- {
+		var gone bool
+		if tables, findings, gone, err = c.look(ctx, conn); err != nil || !gone || tries == 0 {
+			return tables, findings, err
+		}
+	}
+}
+
+// look is one look; gone is set if a table was not there any more when it was to
+// be published.
+func (c *capture) look(ctx context.Context, conn *pgx.Conn) (tables []penstock.Table, findings []penstock.Finding, gone bool, err error) {
 	rels, findings, err := c.selected(ctx, conn)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	byOID := map[uint32]*relation{}
 	for i := range rels {
@@ -34,28 +46,28 @@ func (c *capture) Tables(ctx context.Context) ([]penstock.Table, []penstock.Find
 	}
 	missed, err := c.unseen.look(ctx, conn, rels, c.spec.Database)
 	if err != nil {
-		return nil, nil, classify(err, "read the statistics of "+c.where())
+		return nil, nil, false, classify(err, "read the statistics of "+c.where())
 	}
 	findings = append(findings, missed...)
 	if err := failpoint.Here(failpoint.SourceBeforePublish); err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	var refused map[uint32]error
 	if c.source.publication == "" {
 		if refused, err = c.publish(ctx, conn, byOID); err != nil {
-			return nil, nil, err
+			return nil, nil, false, err
 		}
 	}
 	if err := failpoint.Here(failpoint.SourceAfterPublish); err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
-	var tables []penstock.Table
 	for i := range rels {
 		r := &rels[i]
 		if byOID[r.oid] == nil {
 			continue
 		}
 		if err, ok := refused[r.oid]; ok {
+			gone = gone || isGone(err)
 			findings = append(findings, c.refusal(r, err))
 			continue
 		}
@@ -65,7 +77,14 @@ func (c *capture) Tables(ctx context.Context) ([]penstock.Table, []penstock.Find
 		}
 		tables = append(tables, r.table)
 	}
-	return tables, findings, nil
+	return tables, findings, gone, nil
+}
+
+// isGone reports whether a statement failed because a table, or its schema, has
+// been dropped, or has another name.
+func isGone(err error) bool {
+	state := sqlState(err)
+	return state == "42P01" || state == "3F000"
 }
 
 // refusal says why a table could not be published.
@@ -77,6 +96,10 @@ func (c *capture) refusal(r *relation, err error) penstock.Finding {
 	if err == errTakenOut {
 		f.Severity = penstock.SeverityWarning
 		f.Message = fmt.Sprintf("table %s was taken out of the publication by somebody and must be loaded again", r.table.String())
+	}
+	if isGone(err) {
+		f.Severity = penstock.SeverityWarning
+		f.Message = fmt.Sprintf("table %s was dropped or renamed while it was looked at, and will be looked at again", r.table.String())
 	}
 	if sqlState(err) == lockNotAvailable {
 		f.Severity = penstock.SeverityWarning
