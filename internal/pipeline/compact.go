@@ -20,8 +20,9 @@ type compactor struct {
 	// IdentityFull: links the puts of equal rows.
 	next []int32
 	// IdentityFull only:
-	all  []int  // every column
-	gone []bool // rows that are not to be put
+	all     []int   // every column
+	gone    []bool  // rows that are not to be put
+	removes []int32 // rows that name stored ones
 }
 
 // entry is what becomes of the rows with one identity. Numbers are rows of the
@@ -186,6 +187,7 @@ func (c *compactor) byRow(tc *penstock.TableChanges, b *penstock.TableBatch) {
 	c.next = slices.Grow(c.next[:0], n)[:n]
 	c.gone = slices.Grow(c.gone[:0], n)[:n]
 	clear(c.gone)
+	c.removes = c.removes[:0]
 	puts := 0
 	for i, op := range tc.Ops {
 		row := int32(i)
@@ -201,11 +203,11 @@ func (c *compactor) byRow(tc *penstock.TableChanges, b *penstock.TableBatch) {
 				puts--
 				e.put = c.next[e.put]
 			} else {
-				b.Remove = append(b.Remove, row)
+				c.removes = append(c.removes, row)
 			}
 		}
 	}
-	b.Put = make([]int32, 0, puts)
+	b.Remove, b.Put = slices.Clone(c.removes), make([]int32, 0, puts)
 	for i := range tc.Ops {
 		if !c.gone[i] {
 			b.Put = append(b.Put, int32(i))

@@ -305,6 +305,25 @@ func ok(t interface{ Fatal(...any) }, err error) {
 	}
 }
 
+// benchChanges are n updates of so many distinct rows.
+func benchChanges(identity penstock.Identity, key []int, n, distinct int) *penstock.TableChanges {
+	tc := new(penstock.Changes).Table(shapeOf(identity, key...))
+	add := func(op penstock.Op, id, version int) {
+		tc.Rows.Vectors[0].AppendInt32(int32(id))
+		tc.Rows.Vectors[1].AppendString("a text of some length")
+		tc.Rows.Vectors[2].AppendNull()
+		tc.Rows.Vectors[3].AppendInt64(int64(version))
+		tc.Ops = append(tc.Ops, op)
+	}
+	for i := range n {
+		if identity == penstock.IdentityFull {
+			add(penstock.OpOld, i%distinct, i-1)
+		}
+		add(penstock.OpUpdate, i%distinct, i)
+	}
+	return tc
+}
+
 // BenchmarkCompact compacts 10,000 updates of 1,000, or of 10,000, rows.
 func BenchmarkCompact(b *testing.B) {
 	for _, c := range []struct {
@@ -319,22 +338,7 @@ func BenchmarkCompact(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			const n = 10_000
-			shape := shapeOf(c.identity, c.key...)
-			var changes penstock.Changes
-			tc := changes.Table(shape)
-			add := func(op penstock.Op, id, version int) {
-				tc.Rows.Vectors[0].AppendInt32(int32(id))
-				tc.Rows.Vectors[1].AppendString("a text of some length")
-				tc.Rows.Vectors[2].AppendNull()
-				tc.Rows.Vectors[3].AppendInt64(int64(version))
-				tc.Ops = append(tc.Ops, op)
-			}
-			for i := range n {
-				if c.identity == penstock.IdentityFull {
-					add(penstock.OpOld, i%c.distinct, i-1)
-				}
-				add(penstock.OpUpdate, i%c.distinct, i)
-			}
+			tc := benchChanges(c.identity, c.key, n, c.distinct)
 			compact := newCompactor()
 			rows := tc.Rows.Len()
 			b.ReportAllocs()
@@ -344,6 +348,30 @@ func BenchmarkCompact(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/row")
 		})
+	}
+}
+
+// TestCompactingAllocates: what compacting a batch allocates does not depend
+// on how many rows it has.
+func TestCompactingAllocates(t *testing.T) { // alone, since others' allocations count as well
+	const allowed = 8 // the lists of rows of the batch
+	for _, n := range []int{100, 10_000} {
+		for name, tc := range map[string]*penstock.TableChanges{
+			"distinct": benchChanges(penstock.IdentityKey, []int{0}, n, n),
+			"hot":      benchChanges(penstock.IdentityKey, []int{0}, n, n/10),
+			"full":     benchChanges(penstock.IdentityFull, nil, n, n),
+		} {
+			compact := newCompactor()
+			compact.compact(tc, false)
+			rows := tc.Rows.Len()
+			got := testing.AllocsPerRun(10, func() {
+				compact.compact(tc, false)
+				tc.Rows.Truncate(rows)
+			})
+			if got > allowed {
+				t.Errorf("%s: %v allocations for %d rows", name, got, n)
+			}
+		}
 	}
 }
 

@@ -149,6 +149,48 @@ func BenchmarkApply(b *testing.B) {
 	}
 }
 
+// TestApplyingAllocates: what applying a batch allocates on our side is little
+// for each chunk of the engine, and nothing for a row.
+func TestApplyingAllocates(t *testing.T) { // alone, since others' allocations count as well
+	ctx := context.Background()
+	dir := t.TempDir()
+	w := openWarehouse(t, Config{Dir: filepath.Join(dir, "warehouse")})
+	d, err := w.Open(ctx, penstock.DatabaseSpec{Name: "bench", Integration: "i"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	shape, r := benchShape(), rand.New(rand.NewPCG(1, 2))
+	const size = 40_000
+	rows := penstock.NewRows(shape)
+	for i := range size {
+		benchRow(rows, int64(i), r)
+	}
+	for _, err := range []error{
+		d.Ensure(ctx, shape), targettest.Append(ctx, d, shape.ID, rows, nil), d.Loaded(ctx, map[penstock.TableID]penstock.Snapshot{shape.ID: "s"}),
+		d.Apply(ctx, "", &penstock.Batch{Next: "0", Swap: []penstock.TableID{shape.ID}}),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	next, at := int64(size), 0
+	allocations := func(n int) float64 {
+		tb := benchBatch(shape, n, &next, size, r, false)
+		return testing.AllocsPerRun(3, func() {
+			err := d.Apply(ctx, penstock.Position(fmt.Sprint(at)), &penstock.Batch{Next: penstock.Position(fmt.Sprint(at + 1)), Tables: []penstock.TableBatch{tb}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			at++
+		})
+	}
+	few, many := allocations(100), allocations(20_000)
+	if perRow := (many - few) / 19_900; perRow > 0.02 {
+		t.Errorf("%v allocations for 100 rows, %v for 20,000: %.3f for each more", few, many, perRow)
+	}
+}
+
 func benchBatch(shape *penstock.Table, n int, next *int64, size int, r *rand.Rand, patched bool) penstock.TableBatch {
 	tb := penstock.TableBatch{Table: shape, Rows: penstock.NewRows(shape)}
 	seen := make(map[int64]bool, n)
