@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -177,7 +178,12 @@ func TestDroppedWhileLooked(t *testing.T) {
 	db.Exec(t, `ALTER PUBLICATION `+publicationName(c.spec.Integration)+` DROP TABLE gone, stays`, `DROP TABLE gone`)
 	pieces, err := (&load{capture: c}).pieces(t.Context(), conn, tables)
 	noError(t, err)
-	for _, p := range pieces {
+	again, err := (&load{capture: c}).pieces(t.Context(), c.sql, tables)
+	noError(t, err)
+	if len(pieces) != 2 || len(again) != 2 {
+		t.Errorf("there are %d and %d pieces of 2 tables", len(pieces), len(again))
+	}
+	for _, p := range slices.Concat(pieces, again) {
 		if (p.table.Name == "gone") != (p.file == 0) {
 			t.Errorf("table %s is in file %d", p.table.Name, p.file)
 		}
@@ -197,5 +203,54 @@ func TestDroppedWhileLooked(t *testing.T) {
 		} else if err != nil && c.refusal(r, err).Severity != penstock.SeverityWarning {
 			t.Errorf("table %s: %+v", r.table.Name, c.refusal(r, err))
 		}
+	}
+}
+
+// TestNamesExchanged: a load reads by names, which do not respect snapshots. The
+// rows of a table that has taken another's name meanwhile are not taken for its.
+func TestNamesExchanged(t *testing.T) {
+	t.Parallel()
+	for what, exchange := range map[string]string{
+		"tables":  `BEGIN; ALTER TABLE s.a RENAME TO between; ALTER TABLE s.b RENAME TO a; ALTER TABLE s.between RENAME TO b; COMMIT`,
+		"schemas": `BEGIN; ALTER SCHEMA s RENAME TO between; ALTER SCHEMA other RENAME TO s; ALTER SCHEMA between RENAME TO other; COMMIT`,
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			db := dbtest.Shared(t)
+			db.Exec(t, `CREATE SCHEMA s`, `CREATE SCHEMA other`, `CREATE TABLE s.a (id int PRIMARY KEY, v text)`, `INSERT INTO s.a VALUES (1, 'of a')`,
+				`CREATE TABLE s.b (LIKE s.a INCLUDING ALL)`, `INSERT INTO s.b VALUES (1, 'of b'), (2, 'of b')`,
+				`CREATE TABLE other.a (LIKE s.a INCLUDING ALL)`, `INSERT INTO other.a VALUES (1, 'of the other')`)
+			c := captureOf(t, db.URL(), db.Name)
+			tables, _, err := c.Tables(t.Context())
+			noError(t, err)
+			l, err := c.Load(t.Context(), tables, nil)
+			noError(t, err)
+			defer l.Close()
+			_, err = db.Conn(t).Exec(t.Context(), exchange)
+			noError(t, err)
+			for _, chunk := range l.Chunks() {
+				if chunk.Table.Name != "a" {
+					continue
+				}
+				err := l.Read(t.Context(), chunk, penstock.NewRows(chunk.Table), 1<<20, func(penstock.BadValues) error { return nil })
+				if stale := penstock.KindOf(err) == penstock.KindStale && err != nil; stale != (chunk.Table.Schema == "s" || what == "schemas") {
+					t.Errorf("table %s is read by the name that it had: %v", chunk.Table, err)
+				}
+			}
+			for i := range tables {
+				keys := penstock.NewRows(&tables[i])
+				keys.Vectors[0].AppendInt32(1)
+				keys.Vectors[1].AppendNull()
+				rows := penstock.NewRows(&tables[i])
+				if _, err := c.Reread(t.Context(), &tables[i], keys, []int32{0}, l.Snapshot(), rows, 1<<20, func(penstock.BadValues) error {
+					if want := map[string]string{"s.a": "of a", "s.b": "of b", "other.a": "of the other"}[tables[i].String()]; rows.Len() > 0 && rows.Vectors[1].Text(0) != want {
+						t.Errorf("of %s a row is read again that is %s", &tables[i], rows.Vectors[1].Text(0))
+					}
+					return nil
+				}); err != nil && penstock.KindOf(err) != penstock.KindStale {
+					t.Error(err)
+				}
+			}
+		})
 	}
 }

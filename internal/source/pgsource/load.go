@@ -274,6 +274,9 @@ func (l *load) readPages(ctx context.Context, conn *pgx.Conn, t *penstock.Table,
 	if err == nil {
 		err = d.finish()
 	}
+	if err == nil { // a schema can be renamed whatever is locked in it
+		err = stillNamed(ctx, conn, token.oid, token.name, t)
+	}
 	if err == nil {
 		_, err = conn.Exec(ctx, "COMMIT")
 	}
@@ -315,12 +318,29 @@ func (l *load) begin(ctx context.Context, conn *pgx.Conn, token chunkToken, tabl
 	if file == nil || *file != token.file {
 		return penstock.Errorf(penstock.KindStale, "table %s was truncated or rewritten while it was loaded", table)
 	}
+	if err := stillNamed(ctx, conn, token.oid, token.name, table); err != nil {
+		return err
+	}
 	// The rows are read by the names of the columns, which another column may
 	// have by now: names do not respect snapshots either.
 	for i, c := range table.Columns {
 		if names[i] != c.Name {
 			return penstock.Errorf(penstock.KindStale, "column %s of table %s was renamed or dropped while it was loaded", c.Name, table)
 		}
+	}
+	return nil
+}
+
+// stillNamed makes sure that a name, by which rows are read, is that of the
+// table which they are taken for: names do not respect snapshots, and two tables
+// may have exchanged theirs. What is locked keeps its name in its schema.
+func stillNamed(ctx context.Context, conn *pgx.Conn, oid uint32, name string, table *penstock.Table) error {
+	var now *uint32
+	if err := conn.QueryRow(ctx, `SELECT to_regclass($1)::oid`, name).Scan(&now); err != nil {
+		return err
+	}
+	if now == nil || *now != oid {
+		return penstock.Errorf(penstock.KindStale, "table %s was dropped or renamed while it was loaded", table)
 	}
 	return nil
 }

@@ -61,6 +61,11 @@ func (c *capture) Reread(ctx context.Context, t *penstock.Table, keys *penstock.
 			return "", classify(err, op)
 		}
 	}
+	if oid, err := tableOID(t.ID); err != nil {
+		return "", err
+	} else if err := stillNamed(ctx, conn, oid, strings.TrimPrefix(from, "ONLY "), t); err != nil {
+		return "", classify(err, op)
+	}
 	if _, err := conn.Exec(ctx, "COMMIT"); err != nil {
 		return "", classify(err, op)
 	}
@@ -105,6 +110,9 @@ func rereadSource(ctx context.Context, conn *pgx.Conn, t *penstock.Table) (from 
 		return "", nil, stale(err)
 	}
 	if err != nil {
+		return "", nil, err
+	}
+	if err := stillNamed(ctx, conn, oid, *name, t); err != nil {
 		return "", nil, err
 	}
 	types := newTypeCache()

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"hash/crc32"
+	"maps"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -28,7 +30,8 @@ func (p piece) token(pages pageRange) chunkToken {
 }
 
 // pieces lists the files of the tables; a partitioned table has one for each
-// of its leaves.
+// of its leaves. A table that has been dropped has one that is not there: an
+// empty table is something else.
 func (l *load) pieces(ctx context.Context, conn *pgx.Conn, tables []penstock.Table) ([]piece, error) {
 	byOID := map[uint32]*penstock.Table{}
 	oids := make([]uint32, len(tables))
@@ -43,9 +46,29 @@ func (l *load) pieces(ctx context.Context, conn *pgx.Conn, tables []penstock.Tab
 	out, err := readPieces(ctx, conn, oids, byOID, "COALESCE(pg_relation_size(c.oid), 0) / 8192", "COALESCE(pg_table_size(c.oid), 0)")
 	if sqlState(err) == lockNotAvailable {
 		// One that is locked must not keep the others from being loaded.
-		return readPieces(ctx, conn, oids, byOID, "greatest(c.relpages, 0)::int8", "greatest(c.relpages, 0)::int8 * 8192")
+		out, err = readPieces(ctx, conn, oids, byOID, "greatest(c.relpages, 0)::int8", "greatest(c.relpages, 0)::int8 * 8192")
 	}
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	for i := range out {
+		oid, _ := tableOID(out[i].table.ID)
+		delete(byOID, oid)
+	}
+	if len(byOID) == 0 {
+		return out, nil
+	}
+	empty, err := collect[uint32](ctx, conn, `SELECT oid FROM pg_class WHERE oid = ANY($1)`, slices.Collect(maps.Keys(byOID)))
+	if err != nil {
+		return nil, err
+	}
+	for _, oid := range empty { // partitioned, and without partitions
+		delete(byOID, oid)
+	}
+	for oid, t := range byOID {
+		out = append(out, piece{table: t, oid: oid, name: quote(t.Schema, t.Name)})
+	}
+	return out, nil
 }
 
 // readPieces sees the catalog as of the load's snapshot, and files as they are:

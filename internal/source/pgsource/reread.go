@@ -76,7 +76,8 @@ func (w *computing) supersede(read map[int][]rawValue) {
 	}
 }
 
-// rereadStatement reads rows by their keys.
+// rereadStatement reads rows by their keys; not those of a table that has taken
+// this one's name meanwhile, nor of one that inherits from it.
 func (w *computing) rereadStatement(t *streamTable) string {
 	out := []string{"x.n", "t.xmin"}
 	for i := range w.columns {
@@ -86,6 +87,11 @@ func (w *computing) rereadStatement(t *streamTable) string {
 	for i, k := range w.keys {
 		definitions = append(definitions, fmt.Sprintf("k%d %s", i+1, w.bases[k].typ))
 		conditions = append(conditions, fmt.Sprintf("t.%s = x.k%d", quote(w.bases[k].name), i+1))
+	}
+	if parts, _, _ := strings.Cut(t.table.Parts, generatedParts); strings.TrimSpace(parts) == "" {
+		conditions = append(conditions, fmt.Sprintf("t.tableoid = %s", t.table.ID))
+	} else {
+		conditions = append(conditions, fmt.Sprintf("to_regclass(%s)::oid = %s", literal(quote(t.table.Schema, t.table.Name)), t.table.ID))
 	}
 	return fmt.Sprintf("SELECT %s FROM json_to_recordset($1::json) AS x(%s) JOIN %s AS t ON %s",
 		strings.Join(out, ", "), strings.Join(definitions, ", "), quote(t.table.Schema, t.table.Name), strings.Join(conditions, " AND "))
