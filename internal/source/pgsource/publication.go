@@ -80,11 +80,15 @@ func (c *capture) look(ctx context.Context, conn *pgx.Conn) (tables []penstock.T
 	return tables, findings, gone, nil
 }
 
+// errRenamed is why a table is not in a publication to which its name was added:
+// that is another's by now, which the next look takes out again.
+var errRenamed = errors.New("another table has taken its name")
+
 // isGone reports whether a statement failed because a table, or its schema, has
 // been dropped, or has another name.
 func isGone(err error) bool {
 	state := sqlState(err)
-	return state == "42P01" || state == "3F000"
+	return err == errRenamed || state == "42P01" || state == "3F000"
 }
 
 // refusal says why a table could not be published.
@@ -186,6 +190,15 @@ func (c *capture) publish(ctx context.Context, conn *pgx.Conn, rels map[uint32]*
 	for name, add := range missing {
 		if err := addTables(ctx, conn, name, add, refused); err != nil {
 			return nil, classify(err, "add tables to publication "+name+" on "+c.where())
+		}
+		members, err := publicationMembers(ctx, conn, name)
+		if err != nil {
+			return nil, classify(err, "read publication "+name+" on "+c.where())
+		}
+		for _, r := range add {
+			if _, member := members[r.oid]; !member && refused[r.oid] == nil {
+				refused[r.oid] = errRenamed
+			}
 		}
 	}
 	for oid := range c.takenOut {
