@@ -15,6 +15,10 @@ import (
 // hands them to the destination.
 const loadBuffer = 8 << 20
 
+// fewTables is how many tables the log tells of one by one, of those to which
+// the same has happened.
+const fewTables = 20
+
 // loading is one load in progress.
 type loading struct {
 	p      *Pipeline
@@ -67,6 +71,7 @@ func (p *Pipeline) load(ctx context.Context, tables []penstock.Table, begun map[
 // is void start again.
 func (p *Pipeline) keep(ctx context.Context, l *loading, begun map[penstock.TableID]*penstock.PartialLoad) error {
 	var again []penstock.Table
+	goesOn := 0
 	kept := map[penstock.TableID]penstock.Snapshot{}
 	for _, t := range l.tables {
 		join, resumes := l.view.Resumes(t.ID)
@@ -74,7 +79,9 @@ func (p *Pipeline) keep(ctx context.Context, l *loading, begun map[penstock.Tabl
 		case resumes:
 			l.joins[t.ID] = join
 			l.resume(b)
-			p.log.Info("load goes on", "table", t.String(), "chunks done", len(b.Chunks), "rows", b.Rows, "chunks left", l.left[t.ID])
+			if goesOn++; goesOn <= fewTables {
+				p.log.Info("load goes on", "table", t.String(), "chunks done", len(b.Chunks), "rows", b.Rows, "chunks left", l.left[t.ID])
+			}
 		case b != nil:
 			p.log.Info("load starts again, the table was truncated or rewritten", "table", t.String())
 			again = append(again, t)
@@ -82,6 +89,9 @@ func (p *Pipeline) keep(ctx context.Context, l *loading, begun map[penstock.Tabl
 		if t.Identity == penstock.IdentityKey {
 			kept[t.ID] = l.joins[t.ID]
 		}
+	}
+	if goesOn > fewTables {
+		p.log.Info("load goes on, of more tables", "tables", goesOn-fewTables)
 	}
 	if len(again) > 0 {
 		if err := p.ensure(ctx, again); err != nil {
@@ -265,13 +275,20 @@ func (l *loading) recordAll(ctx context.Context, d penstock.Destination) error {
 			return err
 		}
 	}
+	told := 0
 	for i := range l.tables {
 		t := &l.tables[i]
-		if joins[t.ID] != "" {
-			l.p.retry.forget(t.ID)
-			l.p.status.loadedTable(t, l.copied[t.ID], l.began)
+		if joins[t.ID] == "" {
+			continue
+		}
+		l.p.retry.forget(t.ID)
+		l.p.status.loadedTable(t, l.copied[t.ID], l.began)
+		if told++; told <= fewTables {
 			l.p.log.Info("table loaded", "table", t.String())
 		}
+	}
+	if told > fewTables {
+		l.p.log.Info("more tables loaded", "tables", told-fewTables)
 	}
 	if len(failed) == 0 {
 		return nil

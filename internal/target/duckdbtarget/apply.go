@@ -90,7 +90,10 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 
 	tx.applied = &b.Next
 	for id, bad := range d.pending.bad {
-		if e := tx.entry(id); bad.Total() > 0 && e != nil { // else dropped by a later part
+		if bad.Total() == 0 {
+			continue
+		}
+		if e := tx.entry(id); e != nil { // else dropped by a later part
 			e.Bad.Add(bad)
 		}
 	}
@@ -124,8 +127,10 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 		return err
 	}
 	_ = failpoint.Here(after)
+	written := maps.Keys(d.pending.bad)
 	d.partial, d.pending = false, effects{}
 	d.accept(tx)
+	d.wrote(ctx, written)
 	return nil
 }
 

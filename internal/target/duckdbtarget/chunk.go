@@ -121,6 +121,7 @@ func (w *chunkWriter) Commit(ctx context.Context, done penstock.Chunk) error {
 	w.d.mu.Lock()
 	defer w.d.mu.Unlock()
 	for _, c := range w.done {
+		w.d.gate.write(c.id, len(c.e.Hidden.Columns))
 		c.load.bad.Add(c.bad)
 		c.load.rows += c.rows
 		c.load.bytes += c.Bytes

@@ -2,7 +2,10 @@ package duckdbtarget
 
 import (
 	"context"
+	"iter"
 	"os"
+
+	"penstock"
 )
 
 // gate lets chunks of loads in. The engine moves its write-ahead log into the
@@ -10,15 +13,34 @@ import (
 // transactions overlap, would leave it none, and the log would grow with
 // everything that the stream writes beside them. So when the log is full, new
 // chunks wait until those that are open have ended, and it is moved then.
+// Likewise when rows of many tables are in it: until then each column takes room
+// in memory for some thousand values, however few there are.
 // Its fields are guarded by Destination.mu.
 type gate struct {
-	limit   int64 // of the log, in bytes
-	open    int   // chunks that are being written
-	closed  bool  // the log is being moved
+	limit   int64                     // of the log, in bytes
+	most    int                       // of columns that chunks may write to; the stream may write to twice as many
+	open    int                       // chunks that are being written
+	written map[penstock.TableID]bool // tables written to since the log was moved
+	columns int                       // that they have
+	closed  bool                      // the log is being moved
 	changed chan struct{}
 }
 
-func newGate() gate { return gate{limit: checkpointThreshold, changed: make(chan struct{})} }
+// columnRoom is about what a column of a few rows takes in memory.
+const columnRoom = 32 << 10
+
+// newGate returns a gate that lets columns take a quarter of the memory.
+func newGate(memory int64) gate {
+	return gate{limit: checkpointThreshold, most: int(memory / 4 / columnRoom), written: make(map[penstock.TableID]bool), changed: make(chan struct{})}
+}
+
+// write takes note of a table that has been written to.
+func (g *gate) write(id penstock.TableID, columns int) {
+	if !g.written[id] {
+		g.written[id] = true
+		g.columns += columns
+	}
+}
 
 // enter waits until a chunk may be written; leave ends it. A goroutine that
 // writes a chunk must not enter for another.
@@ -26,7 +48,7 @@ func (d *Destination) enter(ctx context.Context) error {
 	for {
 		d.mu.Lock()
 		g := &d.gate
-		full := d.logSize() > g.limit
+		full := g.columns > g.most || d.logSize() > g.limit
 		switch {
 		case !full && !g.closed:
 			g.open++
@@ -35,9 +57,10 @@ func (d *Destination) enter(ctx context.Context) error {
 		case g.open == 0 && !g.closed:
 			g.closed = true
 			d.mu.Unlock()
-			d.checkpoint(ctx)
+			moved := d.checkpoint(ctx)
 			d.mu.Lock()
 			g.closed = false
+			g.moved(moved)
 			g.open++ // also if it did not work, for want of a moment: the next one tries
 			g.wake()
 			d.mu.Unlock()
@@ -60,6 +83,34 @@ func (d *Destination) leave() {
 	d.gate.wake()
 }
 
+// moved takes note that the log has been moved, if that worked.
+func (g *gate) moved(ok bool) {
+	if ok {
+		clear(g.written)
+		g.columns = 0
+	}
+}
+
+// wrote takes note of the tables that a batch has written to, and has the log
+// moved if there are many by now.
+func (d *Destination) wrote(ctx context.Context, tables iter.Seq[penstock.TableID]) {
+	d.mu.Lock()
+	for id := range tables {
+		if e := d.entries[id]; e != nil && e.current() != nil {
+			d.gate.write(id, len(e.current().Columns))
+		}
+	}
+	full := d.gate.columns > 2*d.gate.most
+	d.mu.Unlock()
+	if !full {
+		return
+	}
+	ok := d.checkpoint(ctx) // else after the next batch
+	d.mu.Lock()
+	d.gate.moved(ok)
+	d.mu.Unlock()
+}
+
 func (g *gate) wake() {
 	close(g.changed)
 	g.changed = make(chan struct{})
@@ -75,13 +126,15 @@ func (d *Destination) logSize() int64 {
 }
 
 // checkpoint moves the log into the file, if nobody writes at this moment.
-func (d *Destination) checkpoint(ctx context.Context) {
+func (d *Destination) checkpoint(ctx context.Context) (ok bool) {
 	c, err := d.connection()
 	if err != nil {
-		return
+		return false
 	}
 	defer d.release(c)
 	if err := c.exec(ctx, "CHECKPOINT "+ident(d.db.alias)); err != nil {
-		d.w.log.Debug("no checkpoint before a chunk", "database", d.db.name, "error", err)
+		d.w.log.Debug("no checkpoint now", "database", d.db.name, "error", err)
+		return false
 	}
+	return true
 }
