@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -88,6 +89,76 @@ func TestSourceRestartedInALoad(t *testing.T) {
 			}
 		})
 	}
+}
+
+// begun returns the tables of which the target has chunks of a load that broke.
+func (b *bench) begun(t *testing.T) (names []string) {
+	t.Helper()
+	d, err := b.target.Open(t.Context(), b.config.Spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	state, err := d.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range state.Tables {
+		if s.Partial != nil && len(s.Partial.Chunks) > 0 {
+			names = append(names, s.Table.Name)
+		}
+	}
+	return names
+}
+
+// TestRewrittenBetweenLoads breaks a load, has its tables rewritten, and loads
+// again: rows are where they were no more, so these tables start again, and the
+// others go on (promises 1 and 2).
+func TestRewrittenBetweenLoads(t *testing.T) {
+	t.Parallel()
+	dbtest.EachVersion(t, func(t *testing.T, major int) {
+		if major == 13 {
+			t.Skip("a table is one chunk before version 14")
+		}
+		db := dbtest.SharedOf(t, major)
+		rewrite := map[string]string{
+			"vacuumed":  "VACUUM FULL vacuumed",
+			"clustered": "CLUSTER clustered USING clustered_pkey",
+			"altered":   "ALTER TABLE altered ALTER n TYPE bigint",
+			"emptied":   "TRUNCATE emptied; INSERT INTO emptied SELECT g, g, 'new' FROM generate_series(1, 700) g",
+			"kept":      "UPDATE kept SET n = n + 1",
+		}
+		var names []string
+		for name := range rewrite {
+			names = append(names, name)
+		}
+		tables := fill(t, db, names...)
+		for _, name := range names { // so that a rewritten table has its rows elsewhere
+			db.Exec(t, "DELETE FROM "+name+" WHERE id % 3 = 0", "UPDATE "+name+" SET n = 0 WHERE id % 10 = 0")
+		}
+		b := newBench(t, db, smallChunks, "")
+		b.fails = true
+		// Broken again and again, until there is something of each table; the
+		// last one has more chunks than that.
+		var begun []string
+		for len(begun) < len(names) {
+			b.target.Intercept(once("Commit", 4, errInjected))
+			b.start(t)
+			<-b.over
+			begun = b.begun(t)
+		}
+		b.target.Intercept(nil)
+		for _, sql := range rewrite {
+			db.Exec(t, strings.Split(sql, "; ")...)
+		}
+		b.start(t)
+		b.settle(t, tables...)
+		if n := b.pipe.Status().RowsLoaded; n == 0 || n >= 3*667+700+667 {
+			t.Errorf("%d rows were loaded, which is all or none", n)
+		}
+		db.Exec(t, "UPDATE emptied SET n = 1", "DELETE FROM vacuumed WHERE id < 100", "UPDATE altered SET n = 3000000000 WHERE id = 10", "UPDATE kept SET n = -1 WHERE id < 50", "INSERT INTO clustered VALUES (-1, 1, '')")
+		b.settle(t, tables...)
+	})
 }
 
 // TestWALLimitPostgres: a slot that has got too far behind is given up, so that
