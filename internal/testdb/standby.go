@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 )
@@ -19,13 +20,10 @@ func (s *Server) Standby(ctx context.Context, opts Options) (*Server, error) {
 	if err := b.makeFolder(opts.Dir); err != nil {
 		return nil, err
 	}
-	backup := b.command(ctx, "pg_basebackup", "--dbname", s.URL("postgres"), "--pgdata", b.data(), "--checkpoint", "fast", "--no-sync", "--wal-method", "stream")
-	if out, err := backup.CombinedOutput(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w\n%s", backup.Path, err, out), b.Close())
+	if err := s.backup(ctx, b); err != nil {
+		return nil, errors.Join(err, b.Close())
 	}
-	signal := filepath.Join(b.data(), "standby.signal")
-	err := os.WriteFile(signal, nil, 0o600)
-	if err = errors.Join(err, b.account.own(signal)); err != nil {
+	if err := b.put("standby.signal", ""); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	opts.Settings = maps.Clone(opts.Settings)
@@ -37,6 +35,59 @@ func (s *Server) Standby(ctx context.Context, opts Options) (*Server, error) {
 		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
+}
+
+// backup copies the data of a running server to another one, which is to be made.
+func (s *Server) backup(ctx context.Context, to *Server) error {
+	run := func(cmd *exec.Cmd) error {
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", cmd.Path, err, out)
+		}
+		return nil
+	}
+	if _, err := os.Stat(s.Binaries.Tool("pg_basebackup")); err == nil {
+		return run(to.command(ctx, "pg_basebackup", "--dbname", s.URL("postgres"), "--pgdata", to.data(), "--checkpoint", "fast", "--no-sync", "--wal-method", "stream"))
+	}
+	// Some builds of the server come without it. It takes that no table is
+	// dropped meanwhile.
+	conn, err := s.Conn(ctx, "postgres")
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	start, stop := "pg_backup_start('standby', true)", "pg_backup_stop(false)"
+	if s.Binaries.Major < 15 {
+		start, stop = "pg_start_backup('standby', true, false)", "pg_stop_backup(false)"
+	}
+	shell := func(script string) error {
+		cmd := exec.CommandContext(ctx, "/bin/sh", "-ec", script, "sh", s.data(), to.data())
+		cmd.Dir = to.dir
+		to.account.attributes(cmd)
+		return run(cmd)
+	}
+	if _, err := conn.Exec(ctx, "SELECT "+start); err != nil {
+		return err
+	}
+	if err := shell(`cp -a "$1" "$2"; rm -rf "$2"/postmaster.* "$2"/pg_replslot/*`); err != nil {
+		return err
+	}
+	var label string
+	if err := conn.QueryRow(ctx, "SELECT labelfile FROM "+stop).Scan(&label); err != nil {
+		return err
+	}
+	if err := shell(`cp -a "$1"/pg_wal/. "$2"/pg_wal/`); err != nil { // with what has been written by the end
+		return err
+	}
+	return to.put("backup_label", label)
+}
+
+// put writes a file among a server's data.
+func (s *Server) put(name, text string) error {
+	path := filepath.Join(s.data(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return err
+	}
+	return s.account.own(path)
 }
 
 // Detach has a standby receive nothing more. It returns once it does not.
