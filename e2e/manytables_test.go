@@ -50,10 +50,11 @@ func TestManyTables(t *testing.T) {
 	}
 	t.Logf("%d tables were active after %s", n, time.Since(began).Round(100*time.Millisecond))
 	m.equal("load")
-	m.do("changes", fmt.Sprintf("INSERT INTO t%d VALUES (2, 'second')", n-1), "INSERT INTO wide (c0, c1, c1599) VALUES (2, false, true)", "UPDATE wide SET c800 = true WHERE c0 = 1")
+	m.do("changes", "INSERT INTO wide (c0, c1, c1599) VALUES (2, false, true)", "UPDATE wide SET c800 = true WHERE c0 = 1", fmt.Sprintf("INSERT INTO t%d VALUES (2, 'second')", n-1))
 	if measured {
 		m.rest()
 		m.freshness(n)
+		m.views()
 	}
 	m.p.kill(t)
 	m.db.Exec(t, fmt.Sprintf("UPDATE t%d SET note = 'third' WHERE id = 1", n-1))
@@ -109,6 +110,21 @@ func (m *memoryTest) cpu() time.Duration {
 		m.Fatalf("%q", stat)
 	}
 	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// views measures how long a look at all tables takes a user.
+func (m *memoryTest) views() {
+	m.Helper()
+	conn, err := m.p.connect(m.Context(), "dev")
+	if err != nil {
+		m.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	for _, sql := range []string{"SELECT count(*) FROM svv_integration_table_state WHERE table_state = 'Synced'", "SELECT count(*) FROM svv_integration"} {
+		began := time.Now()
+		rows := mustTable(m, conn, sql)
+		m.Logf("%s: %s after %v", sql, rows[0], time.Since(began).Round(time.Millisecond))
+	}
 }
 
 // freshness measures how long single rows take to be queryable.
