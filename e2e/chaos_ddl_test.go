@@ -324,8 +324,8 @@ func (m *chaosModel) changeSchemas(r *rand.Rand) []string {
 }
 
 // changeIdentity has a table found by something else. One that is updated has
-// some identity at the end of each transaction; what happens to the statements
-// of an application that leaves it without one is for other tests.
+// some identity at the end of each transaction, or none on purpose; what happens
+// to the statements of an application that drops its key is for other tests.
 func (m *chaosModel) changeIdentity(r *rand.Rand, t *chaosTable) []string {
 	if t.parted != "" || t.referred || t.refers != nil || t.parent != nil || len(t.children(m)) > 0 {
 		return nil
