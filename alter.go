@@ -38,6 +38,16 @@ func Alterable(from, to *Table) bool {
 	return true
 }
 
+// CarriesOver reports whether rows of one shape can become rows of another one:
+// columns that both have stand in one order, before those that are new and will
+// be null, and hold every value that they held. The key does not matter to it.
+func CarriesOver(from, to *Table) bool {
+	a, b := *from, *to
+	a.ID, a.Identity, a.Key = b.ID, IdentityNone, nil
+	b.Identity, b.Key = IdentityNone, nil
+	return Alterable(&a, &b)
+}
+
 // column returns the index of the column with an ID, -1 if there is none.
 func (t *Table) column(id ColumnID) int {
 	return slices.IndexFunc(t.Columns, func(c Column) bool { return c.ID == id })
@@ -176,8 +186,15 @@ func (c *Changes) Alter(a Alteration) {
 	c.Altered = append(c.Altered, a)
 }
 
-// Drop has a table end here; what was known of it does not matter any more.
-func (c *Changes) Drop(id TableID) {
+// Drop has a table end here; what was known of it does not matter any more,
+// unless versions are kept.
+func (c *Changes) Drop(t *Table) {
+	id := t.ID
+	if c.Versioned[id] {
+		c.Table(t).Truncate()
+		c.Dropped = append(c.Dropped, id)
+		return
+	}
 	if tc := c.index[id]; tc != nil {
 		delete(c.index, id)
 		c.last = nil

@@ -97,7 +97,7 @@ func TestAlterChanges(t *testing.T) {
 		t.Errorf("added are %v", added)
 	}
 
-	c.Drop("1")
+	c.Drop(three)
 	if len(c.Altered) != 0 || len(c.Tables) != 0 || len(c.Dropped) != 1 || c.Empty() {
 		t.Errorf("after the drop: %+v", c)
 	}

@@ -11,6 +11,10 @@ type Batch struct {
 	Next Position
 	// CommitTime is the source's commit time of the last transaction in it.
 	CommitTime time.Time
+	// At is when versions begin and end that do so by the batch, and not by
+	// its rows: by Swap, Retire and Switch. It is after the time of all batches
+	// before; see DestinationState.Time.
+	At time.Time
 	// Partial is set when the batch ends inside a source transaction. What it
 	// holds becomes visible, and Next is stored, only with the first following
 	// batch that is not partial.
@@ -35,8 +39,20 @@ type Batch struct {
 	Joins map[TableID]Snapshot
 
 	// Swap lists tables whose hidden, loaded version becomes the readable one,
-	// and whose state becomes TableSynced.
+	// and whose state becomes TableSynced. A table in history mode keeps the
+	// versions that it has: rows that are in the hidden version as well stay
+	// active, the others end at At, and what else is in it begins then. Where
+	// the columns have changed so that the older versions cannot take the new
+	// shape, they are left as a table of the past, as by a Switch.
 	Swap []TableID
+	// Retire lists tables in history mode that are gone from the source. After
+	// Tables have been applied their active rows end at At, what is hidden of
+	// them goes, and their state becomes TableDroppedSource.
+	Retire []TableID
+	// Switch turns history mode on and off, after Swap, for tables that are
+	// readable and have nothing hidden; others, and those that are as they
+	// should be, stay as they are.
+	Switch []Switch
 	// States are changes of table states, applied with the batch. Only Table,
 	// State, Reason and BadValues (added to the stored count) are looked at.
 	States []TableStatus
@@ -71,6 +87,11 @@ type TableBatch struct {
 	// put.
 	Base    []int32
 	Missing []int32
+
+	// Versions is set if and only if the rows go to the readable version of a
+	// table in history mode. Then rows named by Remove go first, and end; the
+	// table is emptied after that, which ends what is left; and Put comes.
+	Versions *Versions
 
 	Inserted, Updated, Deleted int64 // at the source, for the record
 	BadValues                  BadValues

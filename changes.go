@@ -17,7 +17,16 @@ const (
 	OpDelete
 	// OpOld: the identity that the row of the next OpUpdate had before.
 	OpOld
+	// OpTruncate: the table was emptied. The row is null throughout. Only tables
+	// in Changes.Versioned have it.
+	OpTruncate
 )
+
+// Commit says to which transaction rows of a table belong.
+type Commit struct {
+	First int       // its first row; it has all up to the next Commit
+	At    time.Time // when it committed; not before the Commit before it
+}
 
 // TableChanges are the changes to one table, in commit order.
 type TableChanges struct {
@@ -26,16 +35,53 @@ type TableChanges struct {
 	Rows      Rows // one row per Op
 	Ops       []Op
 
+	// Commits are the transactions that the rows belong to, of a table in
+	// Changes.Versioned; else it is empty.
+	Commits []Commit
+
 	// BadValues counts the values that the column's Type cannot hold and that
 	// are null in Rows for that reason.
 	BadValues BadValues
+
+	versioned bool
 }
 
-// Truncate records that the table was emptied: what stood before is void.
+// Truncate records that the table was emptied: what stood before is void,
+// unless versions are kept.
 func (t *TableChanges) Truncate() {
+	if t.versioned {
+		for i := range t.Rows.Vectors {
+			t.Rows.Vectors[i].AppendNull()
+		}
+		t.Ops = append(t.Ops, OpTruncate)
+		return
+	}
 	t.Truncated = true
 	t.Rows.Clear()
 	t.Ops = t.Ops[:0]
+}
+
+// Cut takes back all rows but the first n.
+func (t *TableChanges) Cut(n int) {
+	t.Rows.Truncate(n)
+	t.Ops = t.Ops[:n]
+	for len(t.Commits) > 0 && t.Commits[len(t.Commits)-1].First >= n {
+		t.Commits = t.Commits[:len(t.Commits)-1]
+	}
+}
+
+// belongs notes that rows to come belong to a transaction that committed then.
+func (t *TableChanges) belongs(at time.Time) {
+	if n := len(t.Commits); n > 0 {
+		switch last := &t.Commits[n-1]; {
+		case last.At.Equal(at):
+			return
+		case last.First == len(t.Ops):
+			last.At = at
+			return
+		}
+	}
+	t.Commits = append(t.Commits, Commit{len(t.Ops), at})
 }
 
 // Changes is what a stream delivered: the effect of consecutive transactions
@@ -59,7 +105,8 @@ type Changes struct {
 	// there, one for each table at the most. Rows in Tables have the new shapes.
 	Altered []Alteration
 	// Dropped lists tables that have been dropped at the source, or are no
-	// longer selected by the filter. There are no rows of them in Tables.
+	// longer selected by the filter. There are no rows of them in Tables, unless
+	// versions are kept: then there are those before, and OpTruncate ends them.
 	Dropped []TableID
 	// Reshaped lists tables whose shape or rows have changed in a way that is
 	// not in the stream. Their rows are left out from there on, until the
@@ -69,18 +116,37 @@ type Changes struct {
 	// now, at Position, exactly those that snapshot and stream make together.
 	Passed []TableID
 
+	// Versioned names tables of which each transaction's version of a row is
+	// wanted. It is set by whoever has c filled, while c is empty.
+	Versioned map[TableID]bool
+
+	begun time.Time // commit time of the transaction in hand, or of one before it if that is later
 	index map[TableID]*TableChanges
 	last  *TableChanges // that Table returned
 	spare []*TableChanges
 }
 
-// Table returns the changes of t, which it adds if there are none yet.
-func (c *Changes) Table(t *Table) *TableChanges {
-	// Rows of one table often come together.
-	if c.last != nil && c.last.Table == t {
-		return c.last
+// Begin begins a transaction, or goes on with one, of which the commit time is
+// known already: changes that follow belong to it. A source's clock may go
+// back; the times of versions do not.
+func (c *Changes) Begin(at time.Time) {
+	if at.After(c.begun) {
+		c.begun = at
 	}
-	c.last = c.table(t)
+}
+
+// Time returns the time of the last transaction begun, as versions have it.
+func (c *Changes) Time() time.Time { return c.begun }
+
+// Table returns the changes of t, which it adds if there are none yet, for a
+// change of the transaction in hand to be added.
+func (c *Changes) Table(t *Table) *TableChanges {
+	if c.last == nil || c.last.Table != t { // rows of one table often come together
+		c.last = c.table(t)
+	}
+	if c.last.versioned {
+		c.last.belongs(c.begun)
+	}
 	return c.last
 }
 
@@ -96,6 +162,7 @@ func (c *Changes) table(t *Table) *TableChanges {
 	}
 	tc.Table, tc.Truncated, tc.Ops, tc.BadValues = t, false, tc.Ops[:0], nil
 	tc.Rows.Reset(t)
+	tc.Commits, tc.versioned = tc.Commits[:0], c.Versioned[t.ID]
 	if c.index == nil {
 		c.index = make(map[TableID]*TableChanges)
 	}
@@ -121,7 +188,7 @@ func (c *Changes) Empty() bool {
 // maxSpare bounds the memory that Reset keeps for the next use.
 const maxSpare = 8 << 20
 
-// Reset empties c, keeping Position, and some memory for reuse.
+// Reset empties c, keeping Position, Versioned, and some memory for reuse.
 func (c *Changes) Reset() {
 	held := 0
 	for _, t := range c.spare {
@@ -136,6 +203,6 @@ func (c *Changes) Reset() {
 	clear(c.index)
 	c.last = nil
 	c.Tables = c.Tables[:0]
-	c.CommitTime, c.Transactions, c.Open = time.Time{}, 0, false
+	c.CommitTime, c.Transactions, c.Open, c.begun = time.Time{}, 0, false, time.Time{}
 	c.Altered, c.Dropped, c.Reshaped, c.Passed = nil, nil, c.Reshaped[:0], c.Passed[:0]
 }

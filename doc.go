@@ -17,6 +17,7 @@
 //   - changes.go      Changes: what a source delivers, in commit order
 //   - alter.go        Alteration: a change of shape that keeps the rows
 //   - batch.go        Batch: what a target applies, compacted by key
+//   - historymode.go  Versions, Switch: tables of which every version of a row is kept
 //   - source.go       Source, Capture, Load, Stream: the seam to databases read
 //   - pin.go          Pin, View: source and destination at one position, to be compared
 //   - spill.go        Spill: room on disk for a Capture

@@ -25,6 +25,9 @@ type DatabaseOptions struct {
 	// AutoRemediation has tables loaded again whose content is found to
 	// differ from the source's.
 	AutoRemediation bool
+	// HistoryMode has tables that come from now on keep every version of their
+	// rows. Of tables that are there, each has a mode of its own.
+	HistoryMode bool
 }
 
 // MaxRefreshInterval is the longest RefreshInterval: five days.
@@ -37,6 +40,7 @@ type OptionsChange struct {
 	RefreshInterval *time.Duration
 	TruncateColumns *bool
 	AutoRemediation *bool
+	HistoryMode     *bool
 }
 
 // Apply returns o changed.
@@ -46,6 +50,7 @@ func (c OptionsChange) Apply(o DatabaseOptions) DatabaseOptions {
 	set(&o.RefreshInterval, c.RefreshInterval)
 	set(&o.TruncateColumns, c.TruncateColumns)
 	set(&o.AutoRemediation, c.AutoRemediation)
+	set(&o.HistoryMode, c.HistoryMode)
 	return o
 }
 

@@ -54,7 +54,7 @@ func (r Refresh) Select(all []TableStatus) ([]TableStatus, error) {
 	}
 	taken := map[TableID]bool{}
 	for _, n := range r.Tables {
-		t, err := n.find(all)
+		t, err := n.Find(all)
 		if err != nil {
 			return nil, err
 		}
@@ -88,7 +88,9 @@ func (t TableStatus) refreshable() bool {
 	return true
 }
 
-func (n TableName) find(all []TableStatus) (found TableStatus, err error) {
+// Find returns the table of that name. KindNotFound if there is none, KindInvalid
+// if the name has no schema and is that of several.
+func (n TableName) Find(all []TableStatus) (found TableStatus, err error) {
 	matches := 0
 	for _, t := range all {
 		if t.Table.Name == n.Name && (n.Schema == "" || n.Schema == t.Table.Schema) && t.State != TableDeleted {

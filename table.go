@@ -84,7 +84,8 @@ const (
 	TableResyncRequired TableState = "ResyncRequired"
 	// TableResyncInitiated: is being loaded (again), also for the first time.
 	TableResyncInitiated TableState = "ResyncInitiated"
-	// TableDroppedSource: history kept after a drop at the source.
+	// TableDroppedSource: gone from the source, or from the filter, and kept with
+	// its history.
 	TableDroppedSource TableState = "DroppedSource"
 )
 
@@ -96,6 +97,7 @@ type TableStatus struct {
 	Reason   string    // why, when State is not Synced: a sentence
 	Changed  time.Time // of State
 	Readable bool      // a consistent past state can be queried (promise 6)
+	History  bool      // in history mode: every version of its rows is kept
 
 	// Join is set while a loaded, still hidden version waits for the stream
 	// to pass the snapshot it was loaded from.

@@ -1,6 +1,9 @@
 package penstock
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Consistency says, as data, how far promises 1 and 2 hold for a target.
 type Consistency string
@@ -50,7 +53,11 @@ type DatabaseSpec struct {
 // DestinationState is what a destination database knows about itself.
 type DestinationState struct {
 	Applied Position // "" before the first batch
-	Tables  []TableStatus
+	// Time is the latest Batch.CommitTime, or At, of all that were applied; zero
+	// if that is not known. It survives Forget: versions of rows are never
+	// older than those before them.
+	Time   time.Time
+	Tables []TableStatus
 }
 
 // Destination is a destination database, open for writing by one stream. All

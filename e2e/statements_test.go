@@ -106,7 +106,7 @@ func TestDatabaseStatements(t *testing.T) {
 		"CREATE DATABASE d" + from:                                           "22023",
 		"CREATE DATABASE d" + from + " DATABASE three":                       "3D000",
 		"CREATE DATABASE dev" + from + " DATABASE one":                       "42939",
-		"CREATE DATABASE d" + from + " DATABASE one HISTORY_MODE TRUE":       "0A000",
+		"CREATE DATABASE d" + from + " DATABASE one HISTORY_MODE SOON":       "42601",
 		"CREATE DATABASE d" + from + " DATABASE one REFRESH_INTERVAL 432001": "22023",
 		"ALTER DATABASE d INTEGRATION SET QUERY_ALL_STATES TRUE":             "3D000",
 		"DROP DATABASE d":   "3D000",

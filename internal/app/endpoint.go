@@ -111,6 +111,31 @@ func (m targetManager) SetOptions(ctx context.Context, database string, c pensto
 	return m.app.supervisor.SetOptions(ctx, m.target, database, c)
 }
 
+func (m targetManager) SetHistory(ctx context.Context, database string, c penstock.HistoryChange) (tables, skipped int, err error) {
+	h, ctx, cancel, err := m.app.supervisor.Historian(ctx, m.target, database)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer cancel()
+	return h.SetHistory(ctx, c)
+}
+
+func (m targetManager) ChangeTable(ctx context.Context, c redshift.ChangeTable) error {
+	h, ctx, cancel, err := m.app.supervisor.Historian(ctx, m.target, c.Database)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	switch c.Change {
+	case redshift.TruncateTable:
+		return h.EndRows(ctx, c.Table)
+	case redshift.DropTable:
+		return h.DropKept(ctx, c.Table)
+	default:
+		return h.RenameKept(ctx, c.Table, c.To)
+	}
+}
+
 func (m targetManager) DropDatabase(ctx context.Context, database string) error {
 	return m.app.supervisor.DropDatabase(ctx, m.target, database)
 }

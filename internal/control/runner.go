@@ -26,6 +26,20 @@ type Refresher interface {
 	Refresh(ctx context.Context, r penstock.Refresh) (tables int, err error)
 }
 
+// Historian is a Runner that can do what users want with tables in history mode.
+// The errors of its methods are those of the methods that they are named like.
+// KindInvalidState if the runner does not run, or is too busy. They may be
+// called at any time.
+type Historian interface {
+	penstock.Archive
+	// SetHistory turns history mode on or off, see penstock.HistoryChange. It
+	// returns how many tables were switched, and how many could not be.
+	SetHistory(ctx context.Context, c penstock.HistoryChange) (tables, skipped int, err error)
+	// EndRows ends all active rows of a table. KindNotFound if there is no such
+	// table, KindInvalid if it has no history.
+	EndRows(ctx context.Context, t penstock.TableName) error
+}
+
 // Tuner is a Runner whose options can be changed while it runs. One that is no
 // Tuner is made anew for that.
 type Tuner interface {

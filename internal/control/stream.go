@@ -166,7 +166,7 @@ func (s *stream) look() streamView {
 		s.err = nil
 	}
 	missing := func(p penstock.Problem) bool { return p.Code == penstock.ProblemDatabaseMissing }
-	empty := v.healthy && v.State == penstock.StreamCdcRefresh && v.Loading == nil && len(v.Tables) == 0
+	empty := v.healthy && v.State == penstock.StreamCdcRefresh && v.Loading == nil && !slices.ContainsFunc(v.Tables, func(t penstock.TableStatus) bool { return t.State != penstock.TableDroppedSource })
 	v.gone = s.leaving && (empty || s.err != nil && penstock.KindOf(s.err) == penstock.KindSetting || slices.ContainsFunc(v.Problems, missing))
 	if p, ok := s.problem(now); ok {
 		v.Problems = append(v.Problems[:len(v.Problems):len(v.Problems)], p)

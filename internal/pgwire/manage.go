@@ -38,6 +38,8 @@ func (c *conn) manage(ctx context.Context, a redshift.Action) error {
 		err = c.refreshTables(ctx, o)
 	case redshift.DropDatabase:
 		err = c.dropDatabase(ctx, o)
+	case redshift.ChangeTable:
+		err = c.changeTable(ctx, o)
 	}
 	return c.running.end(err)
 }
@@ -62,7 +64,13 @@ func (c *conn) createDatabase(ctx context.Context, o redshift.CreateDatabase) er
 }
 
 func (c *conn) setOptions(ctx context.Context, o redshift.SetOptions) error {
-	err := c.server.cfg.Manager.SetOptions(ctx, o.Database, o.Change)
+	var err error
+	if o.History == nil || o.Change != (penstock.OptionsChange{}) {
+		err = c.server.cfg.Manager.SetOptions(ctx, o.Database, o.Change)
+	}
+	if err == nil && o.History != nil {
+		err = c.setHistory(ctx, o.Database, *o.History)
+	}
 	if err == nil || penstock.KindOf(err) != penstock.KindNotFound {
 		return err
 	}
@@ -71,6 +79,57 @@ func (c *conn) setOptions(ctx context.Context, o redshift.SetOptions) error {
 		return noSuchDatabase(o.Database)
 	}
 	return err
+}
+
+// setHistory turns history mode on or off for tables that are there. Where
+// nothing runs that could be switched, what was said about tables to come stands.
+func (c *conn) setHistory(ctx context.Context, database string, h penstock.HistoryChange) error {
+	switched, skipped, err := c.server.cfg.Manager.SetHistory(ctx, database, h)
+	if err != nil {
+		return err
+	}
+	state := map[bool]string{true: "on", false: "off"}[h.On]
+	c.notice("NOTICE", "00000", "history mode is "+state+" for "+counted(switched, "more table"))
+	if skipped > 0 {
+		c.notice("WARNING", "01000", counted(skipped, "table")+" cannot be switched, not being Synced; see svv_integration_table_state, and say it again later")
+	}
+	return nil
+}
+
+// direct decides whether a statement about a table is one about a destination
+// database, which is not the engine's to carry out.
+func (c *conn) direct(source redshift.Statement, a *redshift.Action) {
+	change, ok := a.Order.(redshift.ChangeTable)
+	if !ok {
+		return
+	}
+	if change.Database == "" {
+		change.Database = c.database
+	}
+	if change.Database != "dev" && c.server.cfg.Manager != nil {
+		a.Command, a.Tag, a.Order = redshift.Manage, source.Tag(), change
+	}
+}
+
+// changeTable changes a table of a destination database.
+func (c *conn) changeTable(ctx context.Context, o redshift.ChangeTable) error {
+	err := c.server.cfg.Manager.ChangeTable(ctx, o)
+	if err == nil {
+		return nil
+	}
+	what := map[redshift.TableChange]string{redshift.TruncateTable: "TRUNCATE is for tables in history mode",
+		redshift.DropTable: "DROP TABLE is for tables that are DroppedSource, and for histories that were left", redshift.RenameTable: "RENAME is for tables that are DroppedSource, and for histories that were left"}
+	switch penstock.KindOf(err) {
+	case penstock.KindInvalid:
+		return &penstock.SQLError{State: "42501", Message: fmt.Sprintf("cannot change table %s: database %q is replicated into, and read-only", o.Table, o.Database),
+			Detail: penstock.MessageOf(err) + ".", Hint: "In such a database, " + what[o.Change] + "."}
+	case penstock.KindNotFound:
+		if o.IfExists {
+			c.notice("NOTICE", "00000", fmt.Sprintf("table %q does not exist, skipping", o.Table))
+			return nil
+		}
+	}
+	return withState(err, map[penstock.Kind]string{penstock.KindNotFound: "42P01", penstock.KindAlreadyExists: "42P07", penstock.KindInvalidState: "55000"})
 }
 
 func (c *conn) refreshTables(ctx context.Context, o redshift.RefreshTables) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"penstock"
+	"penstock/internal/pgwire/redshift"
 )
 
 // fakeManager answers by the database's name, and notes what it is asked.
@@ -53,6 +54,27 @@ func (m *fakeManager) SetOptions(_ context.Context, database string, c penstock.
 		return penstock.Errorf(penstock.KindNotFound, "no integration replicates into database %s", database)
 	}
 	m.note("set %s %v", database, c.Apply(penstock.DatabaseOptions{}))
+	return nil
+}
+
+func (m *fakeManager) SetHistory(_ context.Context, database string, c penstock.HistoryChange) (int, int, error) {
+	switch {
+	case database != "shop":
+		return 0, 0, penstock.Errorf(penstock.KindNotFound, "no integration replicates into database %s", database)
+	case len(c.Tables) > 0 && c.Tables[0].Name == "loading":
+		return 0, 0, penstock.Errorf(penstock.KindInvalidState, "table loading is ResyncInitiated")
+	}
+	m.note("history %s %v of %v %v", database, c.On, c.Tables, c.Schemas)
+	return 2, len(c.Schemas), nil
+}
+
+func (m *fakeManager) ChangeTable(_ context.Context, c redshift.ChangeTable) error {
+	for _, k := range []penstock.Kind{penstock.KindNotFound, penstock.KindInvalid, penstock.KindAlreadyExists, penstock.KindInvalidState} {
+		if c.Table.Name == k.String() {
+			return penstock.Errorf(k, "it is %s", k)
+		}
+	}
+	m.note("change %s %d %s %s", c.Database, c.Change, c.Table, c.To)
 	return nil
 }
 
@@ -128,7 +150,14 @@ func TestStatementsOfDatabases(t *testing.T) {
 			{"CREATE DATABASE d" + fromIntegration + " DATABASE s SET QUERY_ALL_STATES TRUE", "CREATE DATABASE", "create d from s of 5b9f3b4e-0000-4000-8000-00000000002a, all states true", ""},
 			{"CREATE DATABASE d" + fromIntegration + " WITH OWNER admin CONNECTION LIMIT 5", "CREATE DATABASE", "create d from  of 5b9f3b4e-0000-4000-8000-00000000002a, all states false",
 				"no effect on a replicated database: OWNER, CONNECTION LIMIT"},
-			{"ALTER DATABASE shop INTEGRATION SET REFRESH_INTERVAL = 60 ACCEPTINVCHARS TRUE", "ALTER DATABASE", "set shop {true false 1m0s false false}", ""},
+			{"ALTER DATABASE shop INTEGRATION SET REFRESH_INTERVAL = 60 ACCEPTINVCHARS TRUE", "ALTER DATABASE", "set shop {true false 1m0s false false false}", ""},
+			{"ALTER DATABASE shop INTEGRATION SET HISTORY_MODE TRUE FOR TABLES a, b.c", "ALTER DATABASE", "history shop true of [a b.c] []", "history mode is on for 2 more tables"},
+			{"ALTER DATABASE shop INTEGRATION SET HISTORY_MODE = FALSE FOR ALL TABLES IN SCHEMA s", "ALTER DATABASE", "history shop false of [] [s]",
+				"history mode is off for 2 more tables|1 table cannot be switched, not being Synced; see svv_integration_table_state, and say it again later"},
+			{"TRUNCATE shop.public.orders", "TRUNCATE TABLE", "change shop 1 public.orders ", ""},
+			{"DROP TABLE shop.public.orders", "DROP TABLE", "change shop 2 public.orders ", ""},
+			{`ALTER TABLE shop.s."Orders" RENAME TO old`, "ALTER TABLE", "change shop 3 s.Orders old", ""},
+			{`DROP TABLE IF EXISTS shop.s."not found"`, "DROP TABLE", "", `table "s.not found" does not exist, skipping`},
 			{"DROP DATABASE shop", "DROP DATABASE", "drop shop", ""},
 			{"DROP DATABASE IF EXISTS nowhere FORCE", "DROP DATABASE", "", `database "nowhere" does not exist, skipping`},
 		} {
@@ -159,6 +188,7 @@ func TestStatementsOfDatabasesRefused(t *testing.T) {
 	for _, sql := range []string{
 		"ALTER DATABASE shop INTEGRATION REFRESH ALL TABLES", "ALTER DATABASE shop INTEGRATION SET QUERY_ALL_STATES TRUE",
 		"CREATE DATABASE d" + fromIntegration, "DROP DATABASE shop", "DROP DATABASE shop FORCE",
+		"ALTER DATABASE shop INTEGRATION SET HISTORY_MODE TRUE", "TRUNCATE shop.public.t", "DROP TABLE shop.public.t", "ALTER TABLE shop.public.t RENAME TO u",
 	} {
 		if got := state(t, reader, sql); got != "42501" {
 			t.Errorf("%s by a reader: %q", sql, got)
@@ -171,6 +201,12 @@ func TestStatementsOfDatabasesRefused(t *testing.T) {
 		"ALTER DATABASE none INTEGRATION REFRESH ALL TABLES":                             "42704",
 		"SET statement_timeout = 50; ALTER DATABASE slow INTEGRATION REFRESH ALL TABLES": "57014",
 		"ALTER DATABASE none INTEGRATION SET QUERY_ALL_STATES TRUE":                      "3D000",
+		"ALTER DATABASE none INTEGRATION SET HISTORY_MODE TRUE FOR TABLE a":              "3D000",
+		"ALTER DATABASE shop INTEGRATION SET HISTORY_MODE TRUE FOR TABLE loading":        "55000",
+		`TRUNCATE shop.public."not found"`:                                               "42P01",
+		`TRUNCATE shop.public.invalid`:                                                   "42501",
+		`ALTER TABLE shop.public."already exists" RENAME TO x`:                           "42P07",
+		`DROP TABLE shop.public."invalid state"`:                                         "55000",
 		"ALTER DATABASE dev INTEGRATION SET QUERY_ALL_STATES TRUE":                       "42704",
 		`CREATE DATABASE "integration not found"` + fromIntegration:                      "42704",
 		`CREATE DATABASE "not found"` + fromIntegration:                                  "3D000",

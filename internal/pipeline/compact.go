@@ -23,6 +23,11 @@ type compactor struct {
 	all     []int   // every column
 	gone    []bool  // rows that are not to be put
 	removes []int32 // rows that name stored ones
+	// Of tables in history mode, see versions.go:
+	at       []int64 // when each row was committed
+	gonePast []past
+	whole    []int32 // bytes that a row with unchanged values takes when it has them, at the most
+	copied   int     // bytes of versions that have to be copied
 }
 
 // entry is what becomes of the rows with one identity. Numbers are rows of the
@@ -39,7 +44,31 @@ func newCompactor() *compactor { return &compactor{seed: maphash.MakeSeed()} }
 // compact returns the net effect of tc, on a table that is being mended or not.
 // It may add rows to tc.Rows.
 func (c *compactor) compact(tc *penstock.TableChanges, mend bool) penstock.TableBatch {
-	b := penstock.TableBatch{Table: tc.Table, Mend: mend, Truncate: tc.Truncated, Rows: &tc.Rows, BadValues: tc.BadValues}
+	b := newTableBatch(tc)
+	b.Mend = mend
+	first := 0
+	if len(tc.Commits) > 0 { // in history mode, but not yet: what was emptied is void
+		if i := lastIndex(tc.Ops, penstock.OpTruncate); i >= 0 {
+			b.Truncate, first = true, i+1
+		}
+	}
+	switch tc.Table.Identity {
+	case penstock.IdentityKey:
+		c.byKey(tc, &b, first)
+	case penstock.IdentityFull:
+		c.byRow(tc, &b, first)
+	default:
+		b.Put = make([]int32, len(tc.Ops)-first)
+		for i := range b.Put {
+			b.Put[i] = int32(first + i)
+		}
+	}
+	return b
+}
+
+// newTableBatch returns what a batch of changes says however it is compacted.
+func newTableBatch(tc *penstock.TableChanges) penstock.TableBatch {
+	b := penstock.TableBatch{Table: tc.Table, Truncate: tc.Truncated, Rows: &tc.Rows, BadValues: tc.BadValues}
 	for _, op := range tc.Ops {
 		switch op {
 		case penstock.OpInsert:
@@ -50,27 +79,28 @@ func (c *compactor) compact(tc *penstock.TableChanges, mend bool) penstock.Table
 			b.Deleted++
 		}
 	}
-	switch tc.Table.Identity {
-	case penstock.IdentityKey:
-		c.byKey(tc, &b)
-	case penstock.IdentityFull:
-		c.byRow(tc, &b)
-	default:
-		b.Put = make([]int32, len(tc.Ops))
-		for i := range b.Put {
-			b.Put[i] = int32(i)
-		}
-	}
 	return b
 }
 
-// byKey compacts a table whose rows are told apart by a key.
-func (c *compactor) byKey(tc *penstock.TableChanges, b *penstock.TableBatch) {
+func lastIndex(ops []penstock.Op, op penstock.Op) int {
+	for i := len(ops) - 1; i >= 0; i-- {
+		if ops[i] == op {
+			return i
+		}
+	}
+	return -1
+}
+
+// grown returns a slice of n elements, of whatever value.
+func grown[T any](s []T, n int) []T { return slices.Grow(s[:0], n)[:n] }
+
+// byKey compacts a table whose rows are told apart by a key, from a row on.
+func (c *compactor) byKey(tc *penstock.TableChanges, b *penstock.TableBatch, first int) {
 	key := tc.Table.Key
 	c.reset(len(tc.Ops))
 	c.keyed = true
-	c.next = slices.Grow(c.next[:0], len(tc.Ops))[:len(tc.Ops)]
-	for i := 0; i < len(tc.Ops); i++ {
+	c.next = grown(c.next, len(tc.Ops))
+	for i := first; i < len(tc.Ops); i++ {
 		row := int32(i)
 		c.next[i] = -1
 		switch tc.Ops[i] {
@@ -175,8 +205,8 @@ func (c *compactor) complete(rows *penstock.Rows, e *entry) {
 }
 
 // byRow compacts a table whose rows are told apart by nothing but all their
-// values, so that equal rows are interchangeable.
-func (c *compactor) byRow(tc *penstock.TableChanges, b *penstock.TableBatch) {
+// values, so that equal rows are interchangeable, from a row on.
+func (c *compactor) byRow(tc *penstock.TableChanges, b *penstock.TableBatch, first int) {
 	n := len(tc.Ops)
 	c.reset(n)
 	c.keyed = false
@@ -184,12 +214,12 @@ func (c *compactor) byRow(tc *penstock.TableChanges, b *penstock.TableBatch) {
 	for i := range tc.Table.Columns {
 		c.all = append(c.all, i)
 	}
-	c.next = slices.Grow(c.next[:0], n)[:n]
-	c.gone = slices.Grow(c.gone[:0], n)[:n]
+	c.next, c.gone = grown(c.next, n), grown(c.gone, n)
 	clear(c.gone)
 	c.removes = c.removes[:0]
 	puts := 0
-	for i, op := range tc.Ops {
+	for i, op := range tc.Ops[first:] {
+		i += first
 		row := int32(i)
 		e := c.find(&tc.Rows, c.all, row)
 		switch op {
@@ -208,7 +238,7 @@ func (c *compactor) byRow(tc *penstock.TableChanges, b *penstock.TableBatch) {
 		}
 	}
 	b.Remove, b.Put = slices.Clone(c.removes), make([]int32, 0, puts)
-	for i := range tc.Ops {
+	for i := first; i < n; i++ {
 		if !c.gone[i] {
 			b.Put = append(b.Put, int32(i))
 		}

@@ -11,6 +11,8 @@
 // showed already; the source decides which (penstock.Snapshot).
 // A load that broke goes on with the chunks that are missing, and what it then
 // has of several snapshots is mended while the stream passes them (mend.go).
+// Of tables in history mode every version of a row is kept (versions.go,
+// keeper.go); what users want done to them is done between two streams (orders.go).
 //
 // Invariants:
 //   - A position is stored in the transaction with the rows it covers, and

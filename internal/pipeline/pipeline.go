@@ -56,22 +56,25 @@ type Pipeline struct {
 	log    *slog.Logger
 	status status
 
-	capture penstock.Capture
-	writer  *writer
-	current atomic.Pointer[running] // for Refresh; nil while there is no destination
-	looks   chan struct{}           // see lookNow
-	open    openStream
-	pinning chan struct{} // holds one while Pin works
-	retry   retries
-	pace    pacer
-	options atomic.Pointer[penstock.DatabaseOptions]
-	tuned   chan struct{} // options have changed
-	pressed chan struct{} // the applier is to look whether its pause is over
-	waiters atomic.Int32  // how many wait for the destination
-	beside  *beside       // a load beside the stream; nil if there is none
-	told    told
-	passed  *sight       // what was seen at the source, passed since, and is to be carried out
-	shrink  atomic.Int32 // how often the limit has been halved
+	capture  penstock.Capture
+	writer   *writer
+	current  atomic.Pointer[running] // for Refresh; nil while there is no destination
+	looks    chan struct{}           // see lookNow
+	orders   chan *order             // see ask
+	ordering chan struct{}           // holds one while somebody waits for an order
+	asked    chan struct{}           // there may be an order
+	open     openStream
+	pinning  chan struct{} // holds one while Pin works
+	retry    retries
+	pace     pacer
+	options  atomic.Pointer[penstock.DatabaseOptions]
+	tuned    chan struct{} // options have changed
+	pressed  chan struct{} // the applier is to look whether its pause is over
+	waiters  atomic.Int32  // how many wait for the destination
+	beside   *beside       // a load beside the stream; nil if there is none
+	told     told
+	passed   *sight       // what was seen at the source, passed since, and is to be carried out
+	shrink   atomic.Int32 // how often the limit has been halved
 
 	pause        time.Duration          // before the next load, after the limit was reached in one
 	cannotFollow bool                   // the next load is made while no stream is open
@@ -101,7 +104,7 @@ func New(cfg Config) *Pipeline {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	p := &Pipeline{cfg: cfg, log: cfg.Logger.With("integration", cfg.Spec.Integration, "destination", cfg.Spec.Name), looks: make(chan struct{}, 1), tuned: make(chan struct{}, 1), pressed: make(chan struct{}, 1), pinning: make(chan struct{}, 1)}
+	p := &Pipeline{cfg: cfg, log: cfg.Logger.With("integration", cfg.Spec.Integration, "destination", cfg.Spec.Name), looks: make(chan struct{}, 1), orders: make(chan *order, 1), ordering: make(chan struct{}, 1), asked: make(chan struct{}, 1), tuned: make(chan struct{}, 1), pressed: make(chan struct{}, 1), pinning: make(chan struct{}, 1)}
 	p.pace.min = cfg.MinInterval
 	p.options.Store(&cfg.Options)
 	p.status.init(cfg)
@@ -167,6 +170,7 @@ func (p *Pipeline) carry(ctx context.Context) (err error) {
 	p.current.Store(&running{p.writer, p.capture})
 	defer func() {
 		p.current.Store(nil)
+		p.refuseOrder()
 		p.status.tellWaiters()
 	}()
 	g, carrying := errgroup.WithContext(ctx)
@@ -193,6 +197,9 @@ func (p *Pipeline) carry(ctx context.Context) (err error) {
 func (p *Pipeline) turn(ctx context.Context) error {
 	p.endBeside()
 	if err := p.writer.do(ctx, func(penstock.Destination) error { p.writer.rejoin = false; return nil }); err != nil {
+		return err
+	}
+	if err := p.carryOutOrder(ctx); err != nil {
 		return err
 	}
 	if s := p.passed; s != nil {
@@ -293,7 +300,7 @@ func (p *Pipeline) prepare(ctx context.Context, dest penstock.Destination) error
 		return err
 	}
 	p.status.setTables(state.Tables)
-	p.writer = newWriter(dest, state.Applied)
+	p.writer = newWriter(dest, state)
 	at, err := p.capture.Prepare(ctx, state.Applied)
 	if penstock.KindOf(err) == penstock.KindPositionLost && err != nil {
 		if p.cfg.StopOnLostPosition {

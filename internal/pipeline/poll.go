@@ -18,6 +18,9 @@ func (r *replication) poll(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-r.p.looks:
+		case <-r.p.asked:
+			r.end()
+			return nil
 		case <-r.reached:
 		case <-time.After(wait):
 		}

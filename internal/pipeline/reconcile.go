@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"penstock"
 )
@@ -13,6 +14,7 @@ type turn struct {
 	load   []penstock.Table       // to be loaded into hidden versions
 	rename []penstock.Alteration  // to be made in place
 	drop   []penstock.TableID     // no longer at the source, or in the filter
+	retire []penstock.TableID     // likewise, but their history stays
 	states []penstock.TableStatus // to be recorded
 
 	begun map[penstock.TableID]*penstock.PartialLoad // what there is of those to be loaded
@@ -25,6 +27,10 @@ type turn struct {
 	tables []penstock.Table // to be streamed
 	joins  map[penstock.TableID]penstock.Snapshot
 	mend   map[penstock.TableID]penstock.Snapshot // of joins, those of tables that are being mended
+
+	seen    time.Time                 // when the source was looked at
+	history map[penstock.TableID]bool // of tables: in history mode
+	fresh   map[penstock.TableID]bool // of tables: have never been readable, so that the default decides
 }
 
 // goOn returns the tables to be loaded of which there is something.
@@ -35,13 +41,13 @@ func (t *turn) goOn() []penstock.Table {
 // idle reports whether the stream can go on as it is. Loads can wait while
 // another is going on.
 func (t *turn) idle(loading bool) bool {
-	return (loading || len(t.load) == 0) && len(t.drop) == 0 && len(t.rename) == 0 && len(t.states) == 0
+	return (loading || len(t.load) == 0) && len(t.drop) == 0 && len(t.retire) == 0 && len(t.rename) == 0 && len(t.states) == 0
 }
 
 // concerns reports whether something is to be done about one of the tables that
 // a load beside the stream loads.
 func (t *turn) concerns(b *beside) bool {
-	for _, id := range t.drop {
+	for _, id := range slices.Concat(t.drop, t.retire) {
 		if b.tables[id] != nil {
 			return true
 		}
@@ -55,6 +61,7 @@ type sight struct {
 	findings []penstock.Finding
 	at       penstock.Position // the stream has passed all that was seen once it is there
 	number   int               // of the changes that the stream had told of before
+	when     time.Time
 }
 
 // see looks at the source.
@@ -64,6 +71,7 @@ func (p *Pipeline) see(ctx context.Context) (s *sight, err error) {
 		return nil, err
 	}
 	s.at, err = p.capture.Latest(ctx)
+	s.when = time.Now().UTC().Truncate(time.Microsecond)
 	p.status.setFindings(s.findings)
 	return s, err
 }
@@ -81,7 +89,9 @@ func (p *Pipeline) compare(ctx context.Context, s *sight) (*turn, error) {
 		return nil, err
 	}
 	p.status.setTables(state.Tables)
-	return p.reconcile(state.Tables, s, p.capture.Covers(state.Applied, s.at)), nil
+	t := p.reconcile(state.Tables, s, p.capture.Covers(state.Applied, s.at))
+	t.seen = s.when
+	return t, nil
 }
 
 // reconcile leaves tables alone that are being loaded just now as they are.
@@ -98,7 +108,8 @@ func (p *Pipeline) reconcile(known []penstock.TableStatus, s *sight, passed bool
 // passed is whether the stream has passed what was found, and outdated are
 // tables that it has told more about since.
 func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings []penstock.Finding, passed bool, outdated func(penstock.TableID) bool, holdBack func(*penstock.Table) bool) *turn {
-	t := &turn{begun: map[penstock.TableID]*penstock.PartialLoad{}, joins: map[penstock.TableID]penstock.Snapshot{}, mend: map[penstock.TableID]penstock.Snapshot{}}
+	t := &turn{begun: map[penstock.TableID]*penstock.PartialLoad{}, joins: map[penstock.TableID]penstock.Snapshot{}, mend: map[penstock.TableID]penstock.Snapshot{},
+		history: map[penstock.TableID]bool{}, fresh: map[penstock.TableID]bool{}}
 	byID := make(map[penstock.TableID]*penstock.TableStatus, len(known))
 	for i := range known {
 		byID[known[i].Table.ID] = &known[i]
@@ -157,7 +168,7 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 	}
 	for i := range known {
 		st := &known[i]
-		if present[st.Table.ID] {
+		if present[st.Table.ID] || st.State == penstock.TableDroppedSource {
 			continue
 		}
 		if f, ok := blocked[st.Table.String()]; ok {
@@ -176,7 +187,11 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 			t.wait(st)
 			continue
 		}
-		t.drop = append(t.drop, st.Table.ID)
+		if st.History {
+			t.retire = append(t.retire, st.Table.ID)
+		} else {
+			t.drop = append(t.drop, st.Table.ID)
+		}
 	}
 	return t
 }
@@ -196,6 +211,7 @@ func streams(st *penstock.TableStatus) bool {
 
 func (t *turn) stream(st *penstock.TableStatus) {
 	t.tables = append(t.tables, st.Table)
+	t.history[st.Table.ID], t.fresh[st.Table.ID] = st.History, !st.History && !st.Readable
 	if st.Join != "" {
 		t.joins[st.Table.ID] = st.Join
 	}
@@ -285,10 +301,17 @@ func (p *Pipeline) carryOut(ctx context.Context, t *turn) error {
 	for _, a := range t.rename {
 		p.log.Info("table renamed", "table", a.Old.String(), "now", a.New.String())
 	}
-	if len(t.drop) == 0 && len(t.rename) == 0 && len(t.states) == 0 {
+	if len(t.drop) == 0 && len(t.retire) == 0 && len(t.rename) == 0 && len(t.states) == 0 {
 		return nil
 	}
-	err := p.apply(ctx, &penstock.Batch{Next: p.writer.position, Drop: t.drop, Alter: t.rename, States: t.states})
+	for _, id := range t.retire {
+		p.log.Info("table kept with its history", "id", id)
+	}
+	at := p.writer.instant()
+	if len(t.retire) > 0 && t.seen.After(at) {
+		at = t.seen // they have ended by then, and what is still to come has committed later
+	}
+	err := p.apply(ctx, &penstock.Batch{Next: p.writer.position, At: at, Drop: t.drop, Retire: t.retire, Alter: t.rename, States: t.states})
 	if penstock.KindOf(err) != penstock.KindStale || err == nil {
 		return err
 	}

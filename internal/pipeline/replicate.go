@@ -24,6 +24,7 @@ type replication struct {
 	tables []penstock.Table // that the stream delivers
 	from   penstock.Position
 	mender *mender
+	keeper *keeper
 
 	free chan *penstock.Changes // empty, for the reader
 	full chan *penstock.Changes // for the applier
@@ -53,11 +54,11 @@ func (p *Pipeline) replicate(ctx context.Context, t *turn) (err error) {
 	defer func() { err = errors.Join(err, stream.Close()) }()
 	p.status.streaming()
 	p.log.Info("streaming", "from", p.writer.position, "tables", len(t.tables))
-	r := &replication{p: p, stream: stream, writer: p.writer, tables: t.tables, from: p.writer.position, reached: make(chan struct{}, 1), mender: newMender(p, t.mend),
+	r := &replication{p: p, stream: stream, writer: p.writer, tables: t.tables, from: p.writer.position, reached: make(chan struct{}, 1), mender: newMender(p, t.mend), keeper: newKeeper(p, t),
 		free: make(chan *penstock.Changes, 2), full: make(chan *penstock.Changes), applied: make(chan struct{}, 1), done: make(chan struct{})}
 	defer close(r.done)
 	for range cap(r.free) {
-		r.free <- &penstock.Changes{}
+		r.free <- &penstock.Changes{Versioned: r.keeper.versioned}
 	}
 	p.open.set(r)
 	defer p.open.set(nil)
@@ -229,11 +230,14 @@ func (r *replication) next() time.Time {
 // applyOne applies one batch, and what becomes of tables with it.
 func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact *compactor, apply *applier) error {
 	p := r.p
-	b := &penstock.Batch{Next: c.Position, CommitTime: c.CommitTime, Partial: c.Open, Strict: p.strict(), Alter: c.Altered, Drop: c.Dropped}
+	b := &penstock.Batch{Next: c.Position, CommitTime: c.CommitTime, Partial: c.Open, Strict: p.strict(), Alter: c.Altered}
 	for _, tc := range c.Tables {
 		p.repair(&tc.Rows)
-		b.Tables = append(b.Tables, compact.compact(tc, r.mender.mends(tc.Table.ID)))
+		if !r.keeper.keeps[tc.Table.ID] {
+			b.Tables = append(b.Tables, compact.compact(tc, r.mender.mends(tc.Table.ID)))
+		}
 	}
+	rest := r.keeper.begin(b, c, compact)
 	for _, id := range c.Reshaped {
 		if t := r.table(id); t != nil {
 			b.States = append(b.States, penstock.TableStatus{Table: *t, State: penstock.TableResyncRequired, Reason: shapeChanged})
@@ -244,9 +248,14 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 	}
 	size, from, began := c.Size(), p.status.position(), time.Now()
 	p.told.note(c)
-	err := r.mender.apply(ctx, apply, b)
+	failed, err := b, error(nil)
+	if len(rest) == 0 {
+		err = r.mender.apply(ctx, apply, b)
+	} else {
+		failed, err = r.applyInParts(ctx, apply, b, rest, compact)
+	}
 	if penstock.KindOf(err) == penstock.KindStale && err != nil {
-		return p.reloadStale(ctx, b, err)
+		return p.reloadStale(ctx, failed, err)
 	}
 	if u := badValue(err); u != nil {
 		return p.failTable(ctx, u)
@@ -257,8 +266,8 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 	for _, a := range b.Alter {
 		p.log.Info("table altered", "table", a.Old.String(), "now", a.New.String(), "columns", len(a.New.Columns))
 	}
-	if len(b.Drop) > 0 {
-		p.log.Info("tables dropped", "tables", len(b.Drop))
+	if len(c.Dropped) > 0 {
+		p.log.Info("tables dropped", "tables", len(c.Dropped), "kept with their history", len(b.Retire))
 	}
 	if !b.Partial {
 		p.status.setPosition(b.Next)
@@ -269,9 +278,10 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 		r.end() // to be opened anew with them
 	}
 	if len(passed) > 0 {
-		if err := apply.apply(ctx, &penstock.Batch{Next: b.Next, Swap: passed}, false); err != nil {
+		if err := apply.apply(ctx, r.keeper.swap(b.Next, passed), false); err != nil {
 			return err
 		}
+		r.keeper.swapped(passed)
 		p.log.Info("tables synced", "tables", len(passed))
 	}
 	p.status.applied(b, c, size, from, began)
@@ -320,7 +330,7 @@ func (p *Pipeline) reloadStale(ctx context.Context, b *penstock.Batch, cause err
 			stale(b.Alter[i].Old)
 		}
 		for i := range b.Tables {
-			if t := &b.Tables[i]; t.Base != nil {
+			if t := &b.Tables[i]; t.Base != nil || t.Versions != nil && t.Versions.Base != nil {
 				stale(t.Table)
 			}
 		}

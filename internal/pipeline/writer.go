@@ -15,6 +15,7 @@ type writer struct {
 	dest     penstock.Destination
 	turn     chan struct{}     // holds a token while nobody has the turn
 	position penstock.Position // stored in dest; belongs to who has the turn
+	clock    time.Time         // likewise: the latest time of a version, see penstock.DestinationState
 
 	// rejoin is set, by who has the turn, when tables have been left to be
 	// joined with the stream as of the position: the open stream, which does
@@ -29,10 +30,20 @@ type writer struct {
 // opened anew.
 var errAbandoned = errors.New("a transaction was left unfinished")
 
-func newWriter(dest penstock.Destination, at penstock.Position) *writer {
-	w := &writer{dest: dest, turn: make(chan struct{}, 1), position: at}
+func newWriter(dest penstock.Destination, state penstock.DestinationState) *writer {
+	w := &writer{dest: dest, turn: make(chan struct{}, 1), position: state.Applied, clock: state.Time}
 	w.turn <- struct{}{}
 	return w
+}
+
+// instant returns a time for versions that begin or end by what we do: right
+// after the last transaction that has been applied, by the source's clock.
+// Where none has been, it is now.
+func (w *writer) instant() time.Time {
+	if w.clock.IsZero() {
+		return time.Now().UTC().Truncate(time.Microsecond)
+	}
+	return w.clock.Add(time.Microsecond)
 }
 
 // do calls f when it is the caller's turn.
@@ -112,6 +123,11 @@ func (a *applier) apply(ctx context.Context, b *penstock.Batch, beside bool) err
 	a.inside = err == nil && b.Partial
 	if err == nil && !b.Partial && !beside {
 		a.w.position = b.Next
+		for _, t := range []time.Time{b.CommitTime, b.At} {
+			if t.After(a.w.clock) {
+				a.w.clock = t
+			}
+		}
 	}
 	if !a.inside {
 		a.w.give()

@@ -143,6 +143,9 @@ func (c *comparison) sort(source []penstock.Table) (results map[penstock.TableID
 		result.State = s.State
 	}
 	for _, s := range known {
+		if s.State == penstock.TableDroppedSource {
+			continue // there is nothing to compare it with
+		}
 		if result := add(&s.Table); result != nil {
 			result.State, result.NotCompared = s.State, "the source does not have it, or the filter does not select it"
 			if s.State != penstock.TableSynced {

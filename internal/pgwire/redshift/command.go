@@ -32,7 +32,7 @@ type Action struct {
 	Value    string // of a setting
 	Local    bool   // SET LOCAL
 	ReadOnly bool   // BEGIN … READ ONLY
-	Order    Order  // of Manage
+	Order    Order  // of Manage; else a ChangeTable, which is Manage if its database is a destination
 }
 
 // engineRefuses are statements that reach for files or the configuration of
@@ -104,7 +104,9 @@ func Classify(st Statement) (Action, error) {
 		if o, ok, err := databaseOrder(st); ok {
 			return Action{Command: Manage, Tag: first + " DATABASE", Order: o}, err
 		}
-		return Action{Command: Engine}, nil
+		return engine(st), nil
+	case "TRUNCATE":
+		return engine(st), nil
 	default:
 		if engineRefuses[first] {
 			return Action{}, &penstock.SQLError{State: "42501", Message: "permission denied: " + first +
@@ -115,6 +117,15 @@ func Classify(st Statement) (Action, error) {
 		}
 		return Action{Command: Engine}, nil
 	}
+}
+
+// engine returns the action of a statement that the engine runs, unless it is
+// about a destination database.
+func engine(st Statement) Action {
+	if c, ok := tableChange(st); ok {
+		return Action{Command: Engine, Order: c}
+	}
+	return Action{Command: Engine}
 }
 
 func transaction(st Statement, first string) (Action, error) {

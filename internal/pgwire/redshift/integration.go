@@ -24,6 +24,18 @@ type Manager interface {
 	// replicates into the database, or a table is not there; KindInvalidState
 	// while replication into it does not run.
 	Refresh(ctx context.Context, database string, r penstock.Refresh) (tables int, err error)
+	// SetHistory turns history mode on or off for tables of a destination
+	// database. It returns how many were switched, once that is done, and how
+	// many could not be, since they are not Synced. KindNotFound if no
+	// integration replicates into the database, or a table is not there;
+	// KindInvalidState if a table that is named is not Synced, or while
+	// replication does not run.
+	SetHistory(ctx context.Context, database string, c penstock.HistoryChange) (tables, skipped int, err error)
+	// ChangeTable changes a table of a destination database. KindNotFound if
+	// there is no such table, or no integration replicates into the database;
+	// KindInvalid if nobody may change the table that way, KindAlreadyExists if
+	// its new name is taken, KindInvalidState while replication does not run.
+	ChangeTable(ctx context.Context, c ChangeTable) error
 	// DropDatabase removes a destination database, that of an integration or
 	// one that an integration has left. KindNotFound if there is none.
 	DropDatabase(ctx context.Context, database string) error
@@ -36,7 +48,7 @@ type Manager interface {
 }
 
 // Order is what a statement about a destination database asks for: a
-// CreateDatabase, SetOptions, RefreshTables or DropDatabase.
+// CreateDatabase, SetOptions, RefreshTables, DropDatabase or ChangeTable.
 type Order interface{ order() }
 
 // CreateDatabase is CREATE DATABASE … FROM INTEGRATION.
@@ -50,6 +62,7 @@ type CreateDatabase struct {
 type SetOptions struct {
 	Database string
 	Change   penstock.OptionsChange
+	History  *penstock.HistoryChange // of tables that are there; nil for none
 }
 
 // RefreshTables is ALTER DATABASE … INTEGRATION REFRESH.
@@ -69,6 +82,7 @@ func (CreateDatabase) order() {}
 func (SetOptions) order()     {}
 func (RefreshTables) order()  {}
 func (DropDatabase) order()   {}
+func (ChangeTable) order()    {}
 
 // databaseOrder reads CREATE, ALTER and DROP DATABASE, by Amazon Redshift's
 // Database Developer Guide. ok is false if the statement is another one.
@@ -201,7 +215,7 @@ func (r *reader) alterDatabase() (Order, error) {
 		return o, err
 	case r.word("SET"):
 		o := SetOptions{Database: name}
-		opts := optionReader{reader: r}
+		opts := optionReader{reader: r, existing: true}
 		for first := true; first || r.more(); first = false {
 			switch known, err := opts.read(&o.Change); {
 			case err != nil:
@@ -210,6 +224,7 @@ func (r *reader) alterDatabase() (Order, error) {
 				return nil, syntaxError(r.st, r.i)
 			}
 		}
+		o.History = opts.history
 		return o, nil
 	}
 	return nil, syntaxError(r.st, r.i)

@@ -12,14 +12,19 @@ import (
 type optionReader struct {
 	*reader
 	seen map[string]bool
+
+	existing bool                    // the database is there, and may have tables
+	history  *penstock.HistoryChange // read of HISTORY_MODE, about these
+}
+
+var databaseOptions = map[string]bool{
+	"ACCEPTINVCHARS": true, "QUERY_ALL_STATES": true, "REFRESH_INTERVAL": true, "TRUNCATECOLUMNS": true, "HISTORY_MODE": true, "AUTO_REMEDIATION": true,
 }
 
 // read takes one option, and reports whether there was one.
 func (r *optionReader) read(c *penstock.OptionsChange) (known bool, err error) {
 	name := r.st.Word(r.i)
-	switch name {
-	case "ACCEPTINVCHARS", "QUERY_ALL_STATES", "REFRESH_INTERVAL", "TRUNCATECOLUMNS", "HISTORY_MODE", "AUTO_REMEDIATION":
-	default:
+	if !databaseOptions[name] {
 		return false, nil
 	}
 	if r.seen[name] {
@@ -43,7 +48,7 @@ func (r *optionReader) read(c *penstock.OptionsChange) (known bool, err error) {
 	case "AUTO_REMEDIATION":
 		c.AutoRemediation, err = r.boolean()
 	case "HISTORY_MODE":
-		err = r.historyMode()
+		err = r.historyMode(c)
 	}
 	return true, err
 }
@@ -71,24 +76,26 @@ func (r *optionReader) interval() (*time.Duration, error) {
 }
 
 // historyMode reads the value of HISTORY_MODE, and for which tables it is
-// meant. That it is off is what is the case.
-func (r *optionReader) historyMode() error {
+// meant. Without a word about that it is all, those included that are to come.
+func (r *optionReader) historyMode(c *penstock.OptionsChange) error {
 	on, err := r.boolean()
 	if err != nil {
 		return err
 	}
-	if r.word("FOR") {
-		if r.word("ALL") || r.st.Word(r.i) == "TABLES" {
-			_, err = r.tablesInSchemas()
-		} else {
-			_, err = r.namedTables()
-		}
-		if err != nil {
-			return err
+	h := &penstock.HistoryChange{On: *on}
+	if r.existing {
+		r.history = h
+		if r.word("FOR") {
+			next := r.st.Word(r.i + 1)
+			if r.word("ALL") || r.st.Word(r.i) == "TABLES" && (r.i+1 == len(r.st.Tokens) || next == "IN" || databaseOptions[next]) {
+				h.Schemas, err = r.tablesInSchemas()
+			} else {
+				h.Tables, err = r.namedTables()
+			}
 		}
 	}
-	if *on {
-		return &penstock.SQLError{State: "0A000", Message: "HISTORY_MODE is not supported: tables hold the newest version of each row only"}
+	if h.Future() {
+		c.HistoryMode = on
 	}
-	return nil
+	return err
 }

@@ -134,7 +134,7 @@ func fillIntegration(_ context.Context, w *rowWriter, v Views) error {
 			}
 			w.checkpoint(s).int32(replicated).int32(failed).time(s.Database.CreatedAt)
 			o := s.Database.Options
-			w.int32(int32(o.RefreshInterval / time.Second)).known(s.Database.SourceDatabase).bool(false).bool(o.AutoRemediation)
+			w.int32(int32(o.RefreshInterval / time.Second)).known(s.Database.SourceDatabase).bool(o.HistoryMode).bool(o.AutoRemediation)
 		}
 	}
 	return nil
@@ -167,7 +167,7 @@ func fillTableState(ctx context.Context, w *rowWriter, v Views) error {
 				} else {
 					w.null().null()
 				}
-				w.bool(false)
+				w.bool(t.History)
 			}
 		}
 	}

@@ -165,6 +165,7 @@ func (st *stream) take(ctx context.Context, c *penstock.Changes, limit int) (got
 			}
 			st.current, st.next, st.inside = db.log[i], 0, true
 		}
+		c.Begin(st.current.at)
 		for ; st.next < len(st.current.changes); st.next++ {
 			if c.Size() >= limit {
 				c.Open = true
@@ -268,11 +269,11 @@ func (st *stream) tell(c *penstock.Changes, t *streamTable, ch *change) {
 	case t.dead:
 	case ch.op == opDrop:
 		t.dead = true
-		c.Drop(t.shape.ID)
+		c.Drop(t.shape)
 	case t.join != nil && t.join.shows(st.current.xid, st.current.lsn):
 	case !spec.Filter.Match(spec.Database, ch.shape.Schema, ch.shape.Name):
 		t.dead = true
-		c.Drop(t.shape.ID)
+		c.Drop(t.shape)
 	case penstock.Alterable(t.shape, ch.shape):
 		c.Alter(penstock.Alteration{Old: t.shape, New: ch.shape})
 		t.shape = ch.shape

@@ -311,7 +311,6 @@ func (s *stream) abandon(t *streamTable, tc *penstock.TableChanges, c *penstock.
 	t.dead = true
 	c.Reshaped = append(c.Reshaped, t.table.ID)
 	c.Passed = slices.DeleteFunc(c.Passed, func(id penstock.TableID) bool { return id == t.table.ID })
-	tc.Rows.Truncate(from)
-	tc.Ops = tc.Ops[:from]
+	tc.Cut(from)
 	t.computing.forget(0)
 }

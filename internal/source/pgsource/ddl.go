@@ -104,5 +104,5 @@ func (s *stream) gone(t *streamTable, c *penstock.Changes) {
 	}
 	t.dead, t.gone = true, true
 	c.Reshaped = slices.DeleteFunc(c.Reshaped, func(id penstock.TableID) bool { return id == t.table.ID })
-	c.Drop(t.table.ID)
+	c.Drop(t.table)
 }

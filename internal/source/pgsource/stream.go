@@ -39,15 +39,16 @@ type stream struct {
 	held   bool          // the bound keeps a transaction from being begun
 	ahead  beginMessage  // that one
 
-	inTx    bool
-	content bool   // the transaction has changes or messages
-	ours    bool   // the transaction is one of our own, see mark
-	split   bool   // a part of the transaction was delivered by an earlier Next
-	tx      uint64 // counts transactions, to know what was decided for which
-	xid     uint32
-	final   lsn            // of the transaction's commit record
-	filled  int            // bytes added since Next was called, by the wire
-	sent    []*streamTable // see streamTable.sent
+	inTx      bool
+	content   bool   // the transaction has changes or messages
+	ours      bool   // the transaction is one of our own, see mark
+	split     bool   // a part of the transaction was delivered by an earlier Next
+	tx        uint64 // counts transactions, to know what was decided for which
+	xid       uint32
+	final     lsn            // of the transaction's commit record
+	committed time.Time      // its time
+	filled    int            // bytes added since Next was called, by the wire
+	sent      []*streamTable // see streamTable.sent
 }
 
 // streamTable is a table as the stream delivers it.
@@ -188,7 +189,9 @@ func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) (err 
 	s.filled = c.Size()
 	s.split = s.inTx
 	c.Open = false
-	if !s.inTx {
+	if s.inTx {
+		c.Begin(s.committed)
+	} else {
 		for _, t := range s.sent {
 			t.sent = false
 		}
@@ -378,7 +381,7 @@ func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (eve
 		return false, s.row(b, c)
 	case 'B':
 		m, err := parseBegin(b[1:])
-		s.announced(m)
+		s.announced(m, c)
 		return false, err
 	case 'C':
 		m, err := parseCommit(b[1:])
@@ -393,14 +396,20 @@ func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (eve
 		}
 		return false, s.relation(ctx, b[1:])
 	case 'T':
+		if err := s.finishRows(ctx, c); err != nil {
+			return false, err
+		}
 		return false, parseTruncate(b[1:], func(oid uint32) {
 			if t := s.tables[oid]; t != nil && s.delivers(t) {
-				c.Table(t.table).Truncate()
-				t.computing.forget(0)
-				t.began, t.from = s.tx, 0
+				tc := c.Table(t.table)
+				tc.Truncate()
+				t.began, t.from = s.tx, len(tc.Ops)
 			}
 		})
 	case 'M':
+		if err := s.finishRows(ctx, c); err != nil { // what is told may be a row too: that the table is empty
+			return false, err
+		}
 		return false, s.told(b[1:], c)
 	case 'O', 'Y': // origins and types
 		return false, nil

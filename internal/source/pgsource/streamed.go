@@ -52,7 +52,7 @@ func (s *stream) received(ctx context.Context, b []byte, c *penstock.Changes) (e
 	case 'A':
 		return false, s.abortStreamed(b[1:])
 	case 'c':
-		return false, s.commitStreamed(b[1:])
+		return false, s.commitStreamed(b[1:], c)
 	}
 	return s.change(ctx, b, c)
 }
@@ -114,7 +114,7 @@ func (s *stream) abortStreamed(b []byte) error {
 }
 
 // commitStreamed begins to deliver a transaction that has been kept.
-func (s *stream) commitStreamed(b []byte) error {
+func (s *stream) commitStreamed(b []byte, c *penstock.Changes) error {
 	w := wire{b: b}
 	xid := uint32(w.int32())
 	m, err := parseCommit(w.b)
@@ -126,7 +126,7 @@ func (s *stream) commitStreamed(b []byte) error {
 		return err
 	}
 	s.replay = &replay{spoolReader: newSpoolReader(t), end: m.end, time: m.time}
-	s.announced(beginMessage{final: m.commit, commit: m.time, xid: xid})
+	s.announced(beginMessage{final: m.commit, commit: m.time, xid: xid}, c)
 	return nil
 }
 

@@ -118,8 +118,7 @@ func (s *stream) takeBack(t *streamTable, c *penstock.Changes) {
 		return
 	}
 	tc := c.Table(t.table)
-	tc.Rows.Truncate(t.from)
-	tc.Ops = tc.Ops[:t.from]
+	tc.Cut(t.from)
 	t.computing.forget(t.from)
 }
 

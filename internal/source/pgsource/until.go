@@ -16,16 +16,18 @@ func (s *stream) Until(p penstock.Position) {
 }
 
 // announced begins a transaction, or keeps it back if it is beyond the bound.
-func (s *stream) announced(m beginMessage) {
+func (s *stream) announced(m beginMessage, c *penstock.Changes) {
 	if bound := lsn(s.until.Load()); bound != 0 && m.final >= bound {
 		s.held, s.ahead = true, m
 	} else {
-		s.begin(m)
+		s.begin(m, c)
 	}
 }
 
 // begin begins a transaction.
-func (s *stream) begin(m beginMessage) {
+func (s *stream) begin(m beginMessage, c *penstock.Changes) {
+	c.Begin(m.commit)
+	s.committed = m.commit
 	s.inTx, s.split, s.ours, s.content, s.xid, s.final = true, false, false, false, m.xid, m.final
 	s.tx++
 }
@@ -37,7 +39,7 @@ func (s *stream) bounded(c *penstock.Changes, got *bool) bool {
 	bound := lsn(s.until.Load())
 	if s.held && (bound == 0 || s.ahead.final < bound) {
 		s.held = false
-		s.begin(s.ahead)
+		s.begin(s.ahead, c)
 		return false
 	}
 	if bound == 0 {

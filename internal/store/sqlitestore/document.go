@@ -55,6 +55,7 @@ type optionsDocument struct {
 	RefreshInterval int64 `json:"refresh_interval,omitempty"` // seconds
 	TruncateColumns bool  `json:"truncatecolumns,omitempty"`
 	AutoRemediation bool  `json:"auto_remediation,omitempty"`
+	HistoryMode     bool  `json:"history_mode,omitempty"`
 }
 
 type orphanDocument struct {
@@ -111,7 +112,7 @@ func encodeDatabase(d penstock.DestinationDatabase) databaseDocument {
 	if o := d.Options; o != (penstock.DatabaseOptions{}) {
 		doc.Options = &optionsDocument{
 			AcceptInvChars: o.AcceptInvChars, QueryAllStates: o.QueryAllStates, RefreshInterval: int64(o.RefreshInterval / time.Second),
-			TruncateColumns: o.TruncateColumns, AutoRemediation: o.AutoRemediation,
+			TruncateColumns: o.TruncateColumns, AutoRemediation: o.AutoRemediation, HistoryMode: o.HistoryMode,
 		}
 	}
 	return doc
@@ -122,7 +123,7 @@ func decodeDatabase(doc databaseDocument) penstock.DestinationDatabase {
 	if o := doc.Options; o != nil {
 		d.Options = penstock.DatabaseOptions{
 			AcceptInvChars: o.AcceptInvChars, QueryAllStates: o.QueryAllStates, RefreshInterval: time.Duration(o.RefreshInterval) * time.Second,
-			TruncateColumns: o.TruncateColumns, AutoRemediation: o.AutoRemediation,
+			TruncateColumns: o.TruncateColumns, AutoRemediation: o.AutoRemediation, HistoryMode: o.HistoryMode,
 		}
 	}
 	return d

@@ -39,6 +39,11 @@ func (d *Destination) alter(ctx context.Context, tx *metaChange, alterations []p
 		if !moves[i].v.Shape.SameShape(a.Old) || !penstock.Alterable(a.Old, a.New) {
 			return d.stale(a, errors.New("it has another shape than expected"))
 		}
+		if v := &moves[i].v; v.History != nil {
+			if err := d.writer.exec(ctx, "DROP VIEW "+d.named(v)); err != nil { // to be made anew
+				return err
+			}
+		}
 		if err := d.alterColumns(ctx, moves[i]); err != nil {
 			return d.stale(a, err)
 		}
@@ -61,6 +66,11 @@ func (d *Destination) alter(ctx context.Context, tx *metaChange, alterations []p
 	for _, m := range moves {
 		if m.withdrawn {
 			if err := d.name(ctx, tx, m); err != nil {
+				return d.stale(m.Alteration, err)
+			}
+		}
+		if m.v.History != nil {
+			if err := d.writer.exec(ctx, d.createView(&m.v)); err != nil {
 				return d.stale(m.Alteration, err)
 			}
 		}
@@ -112,9 +122,19 @@ func (tx *metaChange) newSchemas(moves []*move) map[string]string {
 
 // withdraw gives a table a name of ours, in the schema that it is to be in.
 func (d *Destination) withdraw(ctx context.Context, tx *metaChange, m *move, schema string, number int) error {
-	from, left := d.table(&m.v), m.v.Schema
+	from, was := d.table(&m.v), m.v
+	left := was.Schema
 	m.v.Schema, m.v.Table, m.withdrawn = schema, fmt.Sprintf("%smove_%d", hiddenPrefix, number), true
-	if schema == left {
+	switch {
+	case was.History != nil && schema == left: // its view has gone, and its tables keep their names
+		return nil
+	case was.History != nil:
+		m.entry.set(m.v)
+		if err := d.moveKept(ctx, &was, &m.v); err != nil {
+			return err
+		}
+		return d.dropEmptySchema(ctx, tx, left)
+	case schema == left:
 		return d.writer.exec(ctx, "ALTER TABLE "+from+" RENAME TO "+ident(m.v.Table))
 	}
 	m.entry.set(m.v)
@@ -134,7 +154,7 @@ func (d *Destination) name(ctx context.Context, tx *metaChange, m *move) error {
 	if m.entry.Hidden != nil {
 		m.v.Table = fmt.Sprintf("%s%x_%d", hiddenPrefix, string(m.New.ID), m.entry.Loads)
 	} else {
-		tx.evict(m.New.ID, &m.v)
+		tx.evict(m.New.ID, &m.v, d.pending.at)
 		if err := d.flush(ctx, tx); err != nil {
 			return err
 		}
@@ -144,6 +164,9 @@ func (d *Destination) name(ctx context.Context, tx *metaChange, m *move) error {
 	tx.named(m.New.ID)
 	if err := d.hide(ctx, d.writer, tx); err != nil { // what is exposed under that name
 		return err
+	}
+	if m.v.History != nil {
+		return nil
 	}
 	return d.writer.exec(ctx, "ALTER TABLE "+from+" RENAME TO "+ident(m.v.Table))
 }
@@ -163,14 +186,35 @@ func (d *Destination) dropEmptySchema(ctx context.Context, tx *metaChange, schem
 	return d.writer.exec(ctx, "DROP SCHEMA "+ident(d.db.alias)+"."+ident(schema))
 }
 
-// alterColumns changes the columns of a table.
+// alterColumns changes the columns of a table; in history mode, also of that
+// of what is past.
 func (d *Destination) alterColumns(ctx context.Context, m *move) error {
-	table := "ALTER TABLE " + d.table(&m.v) + " "
-	var first, last []string // statements
+	names := m.columnNames()
+	defaults := make([]string, len(names))
+	for _, i := range m.Added() {
+		var err error
+		if defaults[i], err = d.fill(ctx, m.Alteration, i); err != nil {
+			return err
+		}
+	}
+	statements := m.columnStatements(d.table(&m.v), names, defaults)
+	if m.v.History != nil {
+		statements = append(statements, m.columnStatements(d.past(&m.v), names, defaults)...)
+		m.v.History = m.v.History.altered(m.Alteration)
+	}
+	m.v.Columns = names
+	return d.writer.execAll(ctx, statements...)
+}
+
+// columnStatements returns the statements that change the columns of a table of
+// the engine to those of the new shape, which are to have names, and of which
+// the new ones are filled by defaults.
+func (m *move) columnStatements(quoted string, names, defaults []string) []string {
+	table := "ALTER TABLE " + quoted + " "
+	var first, last []string
 	rename := func(from, to string) {
 		first = append(first, table+"RENAME COLUMN "+ident(from)+" TO "+ident(to))
 	}
-	names := m.columnNames()
 	kept := map[int]bool{} // columns of Old
 	for i := range names {
 		at := m.Source(i)
@@ -193,12 +237,8 @@ func (d *Destination) alterColumns(ctx context.Context, m *move) error {
 		}
 	}
 	for _, i := range m.Added() {
-		value, err := d.fill(ctx, m.Alteration, i)
-		if err != nil {
-			return err
-		}
-		last = append(last, table+"ADD COLUMN "+ident(names[i])+" "+sqlType(m.New.Columns[i].Type)+value)
-		if value != "" {
+		last = append(last, table+"ADD COLUMN "+ident(names[i])+" "+sqlType(m.New.Columns[i].Type)+defaults[i])
+		if defaults[i] != "" {
 			last = append(last, table+"ALTER COLUMN "+ident(names[i])+" DROP DEFAULT")
 		}
 	}
@@ -210,17 +250,13 @@ func (d *Destination) alterColumns(ctx context.Context, m *move) error {
 			last = append(last, table+"ALTER COLUMN "+ident(names[i])+" TYPE "+sqlType(c.Type))
 		}
 	}
-	m.v.Columns = names
-	return d.writer.execAll(ctx, slices.Concat(first, last)...)
+	return slices.Concat(first, last)
 }
 
 // columnNames returns the names under which the columns of the new shape are
 // stored. Those that are not renamed keep theirs.
 func (m *move) columnNames() []string {
-	taken := make(map[string]bool)
-	if m.New.Identity == penstock.IdentityFull {
-		taken["rowid"] = true
-	}
+	taken := takenColumns(m.New, m.v.History != nil)
 	names := make([]string, len(m.New.Columns))
 	for i, c := range m.New.Columns {
 		if at := m.Source(i); at >= 0 && m.Old.Columns[at].Name == c.Name {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	duck "github.com/duckdb/duckdb-go-bindings"
 
@@ -21,6 +22,7 @@ type effects struct {
 	states []penstock.TableStatus
 	joins  map[penstock.TableID]penstock.Snapshot
 	rows   bool
+	at     time.Time // of versions that the batch in hand begins or ends
 }
 
 // Apply implements penstock.Destination. Promise 2: rows, states and position
@@ -50,6 +52,10 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 	tx := d.pending.tx
 	if err := d.fence(ctx, prev); err != nil {
 		return err
+	}
+	d.pending.at = b.At
+	if b.At.IsZero() {
+		d.pending.at = b.CommitTime
 	}
 	for _, id := range b.Drop {
 		tx.drop(id)
@@ -88,7 +94,10 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 		return nil
 	}
 
-	tx.applied = &b.Next
+	tx.applied, tx.time = &b.Next, b.CommitTime
+	if b.At.After(tx.time) {
+		tx.time = b.At
+	}
 	for id, bad := range d.pending.bad {
 		if bad.Total() == 0 {
 			continue
@@ -105,9 +114,16 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 		e.Join = join
 	}
 	for _, id := range b.Swap {
-		if err := tx.swap(id); err != nil {
+		if err := d.swap(ctx, tx, id); err != nil {
 			return err
 		}
+	}
+	for _, id := range b.Retire {
+		tx.retire(id)
+		d.pending.drops = true
+	}
+	for _, s := range b.Switch {
+		tx.toggle(s)
 	}
 	tx.setStates(d.pending.states)
 	if err := d.write(ctx, d.writer, tx); err != nil {
@@ -166,13 +182,22 @@ func (tx *metaChange) drop(id penstock.TableID) {
 
 // swap makes the hidden version of a table the readable one. Whoever reads the
 // old one in a transaction goes on doing so; nobody sees neither or both.
-func (tx *metaChange) swap(id penstock.TableID) error {
-	e := tx.entry(id)
+func (d *Destination) swap(ctx context.Context, tx *metaChange, id penstock.TableID) error {
+	e, at := tx.entry(id), d.pending.at
 	if e == nil || e.Hidden == nil || e.Join == "" {
 		return penstock.Errorf(penstock.KindInternal, "swap table %s of database %q: it has no loaded version", id, tx.d.db.name)
 	}
 	hidden := *e.Hidden
-	tx.evict(id, &hidden)
+	tx.evict(id, &hidden, at)
+	if old := e.Readable; old != nil && old.History != nil {
+		if penstock.CarriesOver(&old.Shape.Table, &hidden.Shape.Table) {
+			return d.goOn(ctx, tx, id)
+		}
+		tx.end(old, at)
+		tx.leave(id, old, at)
+		tx.dropTable(old)
+		e.Readable = nil
+	}
 	name := tx.storedTable(id, &hidden)
 	if e.Readable != nil {
 		tx.dropTable(e.Readable)
@@ -183,18 +208,34 @@ func (tx *metaChange) swap(id penstock.TableID) error {
 	e.Readable = &hidden
 	tx.named(id)
 	e.setState(penstock.TableSynced, "")
+	if e.History {
+		tx.begin(id, e, at)
+	}
 	return nil
 }
 
-// evict makes way for a version that takes the name of its shape.
-func (tx *metaChange) evict(id penstock.TableID, by *version) {
+// evict makes way for a version that takes the name of its shape. Versions of
+// rows are left under another name.
+func (tx *metaChange) evict(id penstock.TableID, by *version, at time.Time) {
 	for _, other := range tx.called(by.Shape.Schema, by.Shape.Name) {
 		if other == id {
 			continue
 		}
 		o := tx.entry(other)
-		tx.dropTable(o.Readable)
+		v := o.Readable
+		if o.Left {
+			tx.rename(other, o, penstock.HistoricalName(v.Shape.Name, at))
+			continue
+		}
+		if v.History != nil {
+			tx.leave(other, v, at)
+		}
+		tx.dropTable(v)
 		o.Readable = nil
+		if o.State == penstock.TableDroppedSource {
+			tx.entries[other] = nil
+			continue
+		}
 		o.setState(penstock.TableResyncRequired, fmt.Sprintf("its name %s was taken by a newer table", &by.Shape.Table))
 	}
 }
@@ -213,6 +254,12 @@ func (d *Destination) applyTable(ctx context.Context, tx *metaChange, tb *pensto
 		if err := tb.Nameless(tb.NullKeys(tb.Remove)); err != nil {
 			return err
 		}
+	}
+	if (tb.Versions != nil) != (v.History != nil) {
+		return penstock.Errorf(penstock.KindInternal, "apply to %s of database %q: it is in history mode, or the batch is, but not both", tb.Table, d.db.name)
+	}
+	if tb.Versions != nil {
+		return d.applyVersions(ctx, v, tb, bad)
 	}
 	if tb.Truncate {
 		// DELETE and TRUNCATE are one thing to the engine.

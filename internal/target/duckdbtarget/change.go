@@ -2,10 +2,12 @@ package duckdbtarget
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"penstock"
 	"penstock/internal/failpoint"
@@ -16,6 +18,7 @@ import (
 type metaChange struct {
 	d        *Destination
 	applied  *penstock.Position
+	time     time.Time                   // if it is later than what is stored, it becomes that
 	entries  map[penstock.TableID]*entry // changed; nil: removed
 	tables   []string                    // statements that make, drop, rename tables, still to be executed
 	unnoted  []penstock.TableID          // the notes on whose chunks are to be removed
@@ -81,6 +84,9 @@ func (tx *metaChange) dropHidden(id penstock.TableID, e *entry) {
 func (tx *metaChange) forgetChunks(id penstock.TableID) { tx.unnoted = append(tx.unnoted, id) }
 
 func (tx *metaChange) dropTable(v *version) {
+	if v.History != nil {
+		tx.tables = append(tx.tables, "DROP VIEW "+tx.d.named(v), "DROP TABLE "+tx.d.past(v))
+	}
 	tx.tables = append(tx.tables, "DROP TABLE "+tx.d.table(v))
 }
 
@@ -102,6 +108,9 @@ func (tx *metaChange) forget(reason string) {
 	tx.applied = &none
 	for id := range tx.all() {
 		e := tx.entry(id)
+		if e.Left {
+			continue
+		}
 		if e.Hidden != nil {
 			tx.dropHidden(id, e)
 			tx.released = append(tx.released, id)
@@ -110,8 +119,14 @@ func (tx *metaChange) forget(reason string) {
 	}
 }
 
-// table returns the quoted name of a version.
+// table returns the quoted name of the table that the rows of a version are
+// in; in history mode, the active ones.
 func (d *Destination) table(v *version) string {
+	return ident(d.db.alias) + "." + ident(v.Schema) + "." + ident(v.rows())
+}
+
+// named returns the quoted name by which readers know a version.
+func (d *Destination) named(v *version) string {
 	return ident(d.db.alias) + "." + ident(v.Schema) + "." + ident(v.Table)
 }
 
@@ -176,10 +191,14 @@ func (d *Destination) write(ctx context.Context, c *conn, tx *metaChange) error 
 	if err := d.writeEntries(ctx, c, tx); err != nil {
 		return err
 	}
-	if tx.applied != nil {
-		return c.exec(ctx, "UPDATE "+meta+".position SET applied = ?", string(*tx.applied))
+	if tx.applied == nil {
+		return nil
 	}
-	return nil
+	time := ""
+	if tx.time.After(d.time) {
+		time = fmt.Sprintf(", time = %d", tx.time.UnixMicro())
+	}
+	return c.exec(ctx, "UPDATE "+meta+".position SET applied = ?"+time, string(*tx.applied))
 }
 
 // fewEntries is how many entries are written one by one, which for more takes
@@ -252,6 +271,9 @@ func (d *Destination) accept(tx *metaChange) {
 	}
 	if tx.applied != nil {
 		d.applied = *tx.applied
+		if tx.time.After(d.time) {
+			d.time = time.UnixMicro(tx.time.UnixMicro()).UTC()
+		}
 	}
 	for _, id := range tx.released {
 		delete(d.loading, id)

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"sync"
+	"time"
 
 	"penstock"
 	"penstock/internal/failpoint"
@@ -29,6 +31,7 @@ type Destination struct {
 	mu      sync.Mutex // guards what follows, which chunks share
 	closed  bool
 	applied penstock.Position
+	time    time.Time
 	entries map[penstock.TableID]*entry // entries are replaced, never changed
 	shown   map[penstock.TableID]bool   // of entries, those that have a view
 	loading map[penstock.TableID]*load
@@ -80,10 +83,12 @@ func (d *Destination) recover(ctx context.Context, spec penstock.DatabaseSpec) e
 }
 
 // read fills d from the database.
-func (d *Destination) read(ctx context.Context) (err error) {
-	if d.applied, d.entries, err = readMeta(ctx, d.writer, d.db); err != nil {
+func (d *Destination) read(ctx context.Context) error {
+	st, entries, err := readMeta(ctx, d.writer, d.db)
+	if err != nil {
 		return err
 	}
+	d.applied, d.time, d.entries = st.Applied, st.Time, entries
 	d.shown = make(map[penstock.TableID]bool)
 	for id, e := range d.entries {
 		if e.Shown != "" {
@@ -94,26 +99,30 @@ func (d *Destination) read(ctx context.Context) (err error) {
 }
 
 // readMeta reads what a database remembers.
-func readMeta(ctx context.Context, c *conn, db *database) (penstock.Position, map[penstock.TableID]*entry, error) {
+func readMeta(ctx context.Context, c *conn, db *database) (at penstock.DestinationState, _ map[penstock.TableID]*entry, _ error) {
 	meta := ident(db.alias) + "." + metaSchema
-	pos, err := c.texts(ctx, "SELECT applied FROM "+meta+".position")
+	pos, err := c.texts(ctx, "SELECT applied, time::VARCHAR FROM "+meta+".position")
 	if err != nil {
-		return "", nil, err
+		return at, nil, err
 	}
 	if len(pos) != 1 {
-		return "", nil, penstock.Errorf(penstock.KindInternal, "database %q has %d positions", db.name, len(pos))
+		return at, nil, penstock.Errorf(penstock.KindInternal, "database %q has %d positions", db.name, len(pos))
 	}
 	rows, err := c.texts(ctx, "SELECT id, entry FROM "+meta+".tables")
 	if err != nil {
-		return "", nil, err
+		return at, nil, err
 	}
 	entries := make(map[penstock.TableID]*entry, len(rows))
 	for _, r := range rows {
 		if entries[penstock.TableID(r[0])], err = decodeEntry(r[1]); err != nil {
-			return "", nil, err
+			return at, nil, err
 		}
 	}
-	return penstock.Position(pos[0][0]), entries, nil
+	at.Applied = penstock.Position(pos[0][0])
+	if micros, err := strconv.ParseInt(pos[0][1], 10, 64); err == nil && micros != 0 {
+		at.Time = time.UnixMicro(micros).UTC()
+	}
+	return at, entries, nil
 }
 
 // fault is the package's fault with this database's file.
@@ -138,7 +147,7 @@ func (d *Destination) State(ctx context.Context) (penstock.DestinationState, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	st := assemble(d.applied, d.entries)
+	st := assemble(penstock.DestinationState{Applied: d.applied, Time: d.time}, d.entries)
 	for i := range st.Tables {
 		s := &st.Tables[i]
 		l := d.loading[s.Table.ID]
@@ -154,11 +163,13 @@ func (d *Destination) State(ctx context.Context) (penstock.DestinationState, err
 }
 
 // assemble puts together what is remembered.
-func assemble(applied penstock.Position, entries map[penstock.TableID]*entry) penstock.DestinationState {
-	st := penstock.DestinationState{Applied: applied}
+func assemble(st penstock.DestinationState, entries map[penstock.TableID]*entry) penstock.DestinationState {
 	for _, e := range entries {
+		if e.Left {
+			continue
+		}
 		s := penstock.TableStatus{Table: e.Known.Table, State: e.State, Reason: e.Reason, Changed: e.Changed,
-			Readable: e.Readable != nil, Join: e.Join, Mending: e.Join != "" && e.Mixed, BadValues: e.Bad.Clone()}
+			Readable: e.Readable != nil, History: e.History, Join: e.Join, Mending: e.Join != "" && e.Mixed, BadValues: e.Bad.Clone()}
 		if v := e.current(); v != nil {
 			s.Table = v.Shape.Table
 		}

@@ -20,8 +20,11 @@
 //     warehouse's own folder and nowhere else, its configuration is locked, and
 //     which functions and statements a client may use is a list of the allowed
 //     ones, checked on the engine's own parse of the statement.
-//   - A readable table is always a real table under its own name; a load goes
-//     to a hidden table beside it that takes the name in one transaction.
+//   - A readable table is always a real table under its own name, but for one
+//     in history mode, which is a view of two (history.go); a load goes to a
+//     hidden table beside it that takes the name in one transaction.
+//   - The one thing that clients may write in a destination database is to
+//     delete what is past of a table in history mode (purge.go).
 //
 // Where to start reading: engine.go (the instance), attach.go (files and
 // ownership), meta.go and change.go (what a destination remembers),

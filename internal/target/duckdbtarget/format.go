@@ -12,12 +12,16 @@ import (
 // laid out in a file. A later one is refused; an older one is upgraded when the
 // file is attached, in one transaction, so that a file is of one format or the
 // other whenever the process ends. testdata has a file of each older format.
-const metaFormat = 2
+const metaFormat = 3
 
 // upgrades have, for each older format, the statements that make the next one
 // of it, given the quoted name of the schema.
 var upgrades = map[int]func(schema string) []string{
 	1: func(schema string) []string { return []string{createChunks(schema)} },
+	// Tables in history mode, which an older version would not take for such.
+	2: func(schema string) []string {
+		return []string{"ALTER TABLE " + schema + ".position ADD COLUMN time BIGINT DEFAULT 0"}
+	},
 }
 
 // createChunks returns the statement that makes the table of chunks.

@@ -52,7 +52,7 @@ func (tx *metaChange) ensure(t *penstock.Table) *version {
 		Shape:   storedShape{*t},
 		Schema:  tx.storedSchema(t.Schema, nil),
 		Table:   fmt.Sprintf("%s%x_%d", hiddenPrefix, string(t.ID), e.Loads),
-		Columns: storedColumns(t),
+		Columns: storedColumns(t, e.History),
 	}
 	e.Bad = nil
 	e.setState(penstock.TableResyncInitiated, "")
@@ -115,7 +115,7 @@ func (tx *metaChange) storedTable(id penstock.TableID, hidden *version) string {
 // freeTable returns a name for a table that no other one has in a schema.
 func (tx *metaChange) freeTable(id penstock.TableID, schema, name string) string {
 	return freeName(name, func(folded string) bool {
-		return folded == fold(name) && strings.HasPrefix(folded, hiddenPrefix) || tx.isTaken(schema, folded, func(other penstock.TableID, e *entry) bool {
+		return folded == fold(name) && (strings.HasPrefix(folded, hiddenPrefix) || strings.HasPrefix(folded, keptPrefix)) || tx.isTaken(schema, folded, func(other penstock.TableID, e *entry) bool {
 			return other != id && e.hasTable(schema, folded)
 		})
 	})
@@ -124,17 +124,26 @@ func (tx *metaChange) freeTable(id penstock.TableID, schema, name string) string
 // storedColumns returns the names under which the columns of a table are
 // stored. Where rows are found by the engine's row number, no column may have
 // its name.
-func storedColumns(t *penstock.Table) []string {
-	taken := make(map[string]bool)
-	if t.Identity == penstock.IdentityFull {
-		taken["rowid"] = true
-	}
+func storedColumns(t *penstock.Table, history bool) []string {
+	taken := takenColumns(t, history)
 	names := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
 		names[i] = freeName(c.Name, func(name string) bool { return taken[name] })
 		taken[fold(names[i])] = true
 	}
 	return names
+}
+
+// takenColumns returns the names that no column of a table may be stored under.
+func takenColumns(t *penstock.Table, history bool) map[string]bool {
+	taken := make(map[string]bool)
+	if t.Identity == penstock.IdentityFull || history {
+		taken["rowid"] = true
+	}
+	if history {
+		taken[penstock.ActiveColumn], taken[penstock.CreateTimeColumn], taken[penstock.DeleteTimeColumn] = true, true, true
+	}
+	return taken
 }
 
 // versionColumns returns the sources of all columns of a version, of those
@@ -160,7 +169,7 @@ func columnsOf(rows *penstock.Rows, these []int32) []source {
 // put appends n rows to a version, inside a transaction on c.
 func (d *Destination) put(ctx context.Context, c *conn, v *version, columns []source, n int, bad *penstock.BadValues) error {
 	return c.do(ctx, func() error {
-		return appendRows(c, d.db.alias, v.Schema, v.Table, columns, n, bad)
+		return appendRows(c, d.db.alias, v.Schema, v.rows(), columns, n, bad)
 	})
 }
 

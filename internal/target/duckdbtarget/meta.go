@@ -14,7 +14,9 @@ import (
 // what it is. Its tables are:
 //
 //	meta(key, value)     format, and the DatabaseSpec
-//	position(applied)    one row: the position
+//	position(applied, time)
+//	                     one row: the position, and DestinationState.Time in
+//	                     microseconds, 0 if it is not known
 //	tables(id, entry)    one row per table; entry is JSON, see entry
 //	chunks(id, load, token, bytes, rows, bad)
 //	                     one row per chunk that is done, of tables whose
@@ -24,6 +26,9 @@ const metaSchema = "_penstock"
 // hiddenPrefix begins the names of tables that are being loaded.
 const hiddenPrefix = "_penstock_load_"
 
+// keptPrefix begins the names of tables behind one in history mode.
+const keptPrefix = "_penstock_kept_"
+
 // initialize makes the metadata of a new destination database.
 func initialize(ctx context.Context, c *conn, alias string, spec penstock.DatabaseSpec) error {
 	schema := ident(alias) + "." + metaSchema
@@ -31,10 +36,10 @@ func initialize(ctx context.Context, c *conn, alias string, spec penstock.Databa
 		"BEGIN",
 		"CREATE SCHEMA "+schema,
 		"CREATE TABLE "+schema+".meta (key VARCHAR, value VARCHAR)",
-		"CREATE TABLE "+schema+".position (applied VARCHAR)",
+		"CREATE TABLE "+schema+".position (applied VARCHAR, time BIGINT)",
 		"CREATE TABLE "+schema+".tables (id VARCHAR, entry VARCHAR)",
 		createChunks(schema),
-		"INSERT INTO "+schema+".position VALUES ('')",
+		"INSERT INTO "+schema+".position VALUES ('', 0)",
 		"CREATE SCHEMA IF NOT EXISTS "+ident(alias)+".public",
 	); err != nil {
 		c.rollback()
@@ -93,6 +98,9 @@ type entry struct {
 	Loads    int         `json:"loads,omitempty"` // hidden versions ever made
 	Shown    string      `json:"shown,omitempty"` // the view of Hidden; see expose.go
 
+	History bool `json:"history,omitempty"` // in history mode
+	Left    bool `json:"left,omitempty"`    // a table of the past: it is nobody's but its readers'
+
 	// Of a load that is kept if it breaks, see Destination.Keep.
 	Kept  penstock.Snapshot `json:"kept,omitempty"`  // what its chunks show together
 	At    penstock.Position `json:"at,omitempty"`    // that was stored then
@@ -115,6 +123,8 @@ type version struct {
 	Schema  string      `json:"schema"` // as stored
 	Table   string      `json:"table"`
 	Columns []string    `json:"columns"`
+
+	History *historyTables `json:"history,omitempty"` // nil unless it is in history mode
 }
 
 // current returns the version that rows go to, nil if there is none.

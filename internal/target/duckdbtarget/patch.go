@@ -29,10 +29,17 @@ func splitPatches(tb *penstock.TableBatch) (whole []int32, patches []int) {
 	return whole, patches
 }
 
+// fed is a column beside those of a table, with a value for each row of a batch
+// to be put.
+type fed struct {
+	name   string
+	source source
+}
+
 // fetchPatches fills in the unchanged values of patches from the stored rows
 // that they build on, and leaves the rows in patchTable. The engine does it,
 // so that values of any size pass through its memory limit, not ours.
-func (d *Destination) fetchPatches(ctx context.Context, v *version, tb *penstock.TableBatch, patches []int, bad *penstock.BadValues) error {
+func (d *Destination) fetchPatches(ctx context.Context, v *version, tb *penstock.TableBatch, patches []int, bad *penstock.BadValues, more ...fed) error {
 	if v.Shape.Identity != penstock.IdentityKey {
 		return penstock.Errorf(penstock.KindInternal, "unchanged values in a table without a key")
 	}
@@ -69,6 +76,15 @@ func (d *Destination) fetchPatches(ctx context.Context, v *version, tb *penstock
 		name := fmt.Sprintf("k%d", i)
 		stage(name, v.Shape.Columns[c].Type, source{vector: &tb.Rows.Vectors[c], rows: base})
 		where = append(where, fmt.Sprintf("t.%s = s.%s", ident(v.Columns[c]), name))
+	}
+
+	for _, m := range more {
+		m.source.rows = make([]int32, len(patches))
+		for i, p := range patches {
+			m.source.rows[i] = int32(p)
+		}
+		stage(m.name, m.source.vector.Type(), m.source)
+		selected = append(selected, "s."+m.name)
 	}
 
 	// Where rows are mended, several may have the key, of which any will do,

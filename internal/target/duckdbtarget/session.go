@@ -251,6 +251,11 @@ func (s *Session) Prepare(ctx context.Context, sql string) (penstock.Statement, 
 		return nil, err
 	}
 	st := &Statement{session: s, verdict: v}
+	if v.kind == penstock.StatementDelete {
+		if plain, st.purge, err = s.purge(ctx, plain); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.do(ctx, func() error { return st.compile(ctx, plain) }); err != nil {
 		return nil, err
 	}

@@ -104,7 +104,9 @@ func (k *knownBlocks) sizes(ctx context.Context, c *conn, alias string) (map[pen
 			return nil, err
 		}
 		if v := e.Readable; v != nil {
-			all = append(all, &sizing{id: penstock.TableID(row[0]), key: [3]string{alias, v.Schema, v.Table}, estimate: estimates[[2]string{v.Schema, v.Table}]})
+			for _, table := range v.tables() {
+				all = append(all, &sizing{id: penstock.TableID(row[0]), key: [3]string{alias, v.Schema, table}, estimate: estimates[[2]string{v.Schema, table}]})
+			}
 		}
 	}
 	if err := askAll(ctx, c, all, func(s *sizing) string {
@@ -121,7 +123,11 @@ func (k *knownBlocks) sizes(ctx context.Context, c *conn, alias string) (map[pen
 	k.remember(alias, all)
 	sizes := make(map[penstock.TableID]penstock.TableSize, len(all))
 	for _, s := range all {
-		sizes[s.id] = penstock.TableSize{Rows: s.rows, Bytes: max(s.blocks*blockSize, -1)}
+		before, bytes := sizes[s.id], max(s.blocks*blockSize, -1)
+		if bytes < 0 || before.Bytes < 0 {
+			before.Bytes, bytes = -1, 0
+		}
+		sizes[s.id] = penstock.TableSize{Rows: before.Rows + s.rows, Bytes: before.Bytes + bytes}
 	}
 	return sizes, nil
 }

@@ -43,8 +43,16 @@ func sqlError(err error) error {
 		// would name tables of the engine.
 		out.Message, out.Detail = `relation "`+m[1]+`" does not exist`, ""
 	}
+	if alteredMeanwhile.MatchString(ee.text) {
+		out.Message, out.Detail = "could not serialize access due to a change of the table at the same time", ""
+		out.Hint = "run the statement again"
+	}
 	return out
 }
+
+// alteredMeanwhile matches what the engine says when a table that a client has
+// deleted from was changed by the stream before the statement ended.
+var alteredMeanwhile = regexp.MustCompile(`another transaction has altered this table`)
 
 var missingTable = regexp.MustCompile(`^(?:Table|View) with name (.*) does not exist!?`)
 
@@ -59,6 +67,7 @@ var states = []struct {
 	state   string
 }{
 	{"", readOnlyWrite, "25006"},
+	{"", alteredMeanwhile, "40001"},
 	{"", regexp.MustCompile(`(?i)current transaction is aborted`), "25P02"},
 	{"", regexp.MustCompile(`(?i)no transaction is active`), "25P01"},
 	{"", regexp.MustCompile(`(?i)transaction within a transaction`), "25001"},

@@ -25,6 +25,7 @@ type Statement struct {
 	columns []penstock.ResultColumn
 	results []resultType
 	rows    bool // it returns rows, not a count
+	purge   bool // it deletes what is past; see purge.go
 }
 
 // paramTypes are tried, in this order, for parameters whose type the engine
@@ -174,10 +175,17 @@ func (st *Statement) Query(ctx context.Context, args []*string) (penstock.Result
 	defer destroyValues(values)
 
 	r := &Result{statement: st, own: !s.explicit}
-	if r.own {
+	switch {
+	case r.own && st.purge:
+		if err := s.run(ctx, "BEGIN TRANSACTION"); err != nil {
+			return nil, err
+		}
+	case r.own:
 		if err := s.begin(ctx, st.verdict.query); err != nil {
 			return nil, err
 		}
+	case st.purge:
+		return nil, &penstock.SQLError{State: "25001", Message: "DELETE of what is past in a table in history mode cannot run inside a transaction block"}
 	}
 	if err := s.do(ctx, func() error { return st.execute(r, values) }); err != nil {
 		if r.own {

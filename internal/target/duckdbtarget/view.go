@@ -35,13 +35,13 @@ func (d *Destination) View(ctx context.Context) (penstock.View, error) {
 	v := &view{d: d, conn: c}
 	// A transaction of the engine begins in a database with the first look at it.
 	if err = c.exec(ctx, "BEGIN TRANSACTION READ ONLY"); err == nil {
-		v.state.Applied, v.entries, err = readMeta(ctx, c, d.db)
+		v.state, v.entries, err = readMeta(ctx, c, d.db)
 	}
 	if err != nil {
 		c.close()
 		return nil, d.fault(err, "open a view of database %q", d.db.name)
 	}
-	v.state = assemble(v.state.Applied, v.entries)
+	v.state = assemble(v.state, v.entries)
 	return v, nil
 }
 

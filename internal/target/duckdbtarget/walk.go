@@ -131,7 +131,7 @@ func (w *walker) look(n *node) error {
 			n.table = unquote(n.table)
 		}
 		switch {
-		case n.schema == metaSchema || strings.HasPrefix(n.table, hiddenPrefix):
+		case n.schema == metaSchema || strings.HasPrefix(n.table, hiddenPrefix) || strings.HasPrefix(n.table, keptPrefix):
 			return refusal("%s is not for clients", strings.Trim(n.schema+"."+n.table, "."))
 		case refusedViews[n.table] && (n.schema == "" || n.schema == "main"):
 			return refusal("%s is not available here", n.table)

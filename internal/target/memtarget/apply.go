@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"penstock"
 )
@@ -46,14 +47,25 @@ func (d *Destination) Apply(ctx context.Context, prev penstock.Position, b *pens
 	for _, p := range append(pending, b) {
 		for _, a := range p.Alter {
 			if t := d.db.tables[a.New.ID]; t != nil && t.readable != nil {
-				d.db.evict(a.New.ID, &t.readable.shape)
+				d.db.evict(a.New.ID, &t.readable.shape, p.At)
 			}
 		}
 		for id, join := range p.Joins {
 			d.db.tables[id].status.Join = join
 		}
 		for _, id := range p.Swap {
-			d.db.swap(id)
+			d.db.swap(id, p.At)
+		}
+		for _, id := range p.Retire {
+			d.db.retire(id, p.At)
+		}
+		for _, s := range p.Switch {
+			d.db.toggle(s, p.At)
+		}
+		for _, at := range []time.Time{p.CommitTime, p.At} {
+			if at.After(d.db.time) {
+				d.db.time = at
+			}
 		}
 		for i := range p.Tables {
 			if t := d.db.tables[p.Tables[i].Table.ID]; t != nil { // else dropped by a later part
@@ -78,18 +90,36 @@ func unrepresentable(b *penstock.Batch) *penstock.Unrepresentable {
 
 // swap makes the hidden version of a table the readable one, and any other
 // table that stood under the same name unreadable.
-func (db *database) swap(id penstock.TableID) {
+func (db *database) swap(id penstock.TableID, at time.Time) {
 	t := db.tables[id]
-	db.evict(id, &t.hidden.shape)
+	db.evict(id, &t.hidden.shape, at)
+	switch old := t.readable; {
+	case old != nil && old.history != nil && penstock.CarriesOver(&old.shape, &t.hidden.shape):
+		t.hidden.continues(old, at)
+	case old != nil && old.history != nil:
+		old.endAll(at)
+		db.leave(old, at)
+		t.hidden.begins(at)
+	case t.status.History:
+		t.hidden.begins(at)
+	}
 	t.readable, t.hidden, t.status.Join, t.status.Mending = t.hidden, nil, "", false
 	t.setState(penstock.TableSynced, "")
 }
 
-// evict makes unreadable what stands under the name of a table.
-func (db *database) evict(id penstock.TableID, shape *penstock.Table) {
+// evict makes unreadable what stands under the name of a table. Versions of
+// rows are left under another name.
+func (db *database) evict(id penstock.TableID, shape *penstock.Table, at time.Time) {
 	for other, o := range db.tables {
 		if other != id && o.readable != nil && o.readable.shape.Schema == shape.Schema && o.readable.shape.Name == shape.Name {
+			if o.readable.history != nil {
+				db.leave(o.readable, at)
+			}
 			o.readable = nil
+			if o.status.State == penstock.TableDroppedSource {
+				delete(db.tables, other)
+				continue
+			}
 			o.setState(penstock.TableResyncRequired, fmt.Sprintf("its name %s was taken by a newer table", shape))
 		}
 	}
@@ -175,7 +205,10 @@ func (tx *transaction) applyTable(tb *penstock.TableBatch) error {
 	if !v.shape.SameShape(tb.Table) {
 		return penstock.Errorf(penstock.KindInternal, "apply to %s: its shape is another", tb.Table)
 	}
-	if tb.Truncate {
+	if (tb.Versions != nil) != (v.history != nil) {
+		return penstock.Errorf(penstock.KindInternal, "apply to %s: it is in history mode, or the batch is, but not both", tb.Table)
+	}
+	if tb.Truncate && tb.Versions == nil {
 		rows, index := v.rows, v.index
 		v.rows, v.index = make(map[int]row), make(map[string][]int)
 		tx.undo = append(tx.undo, func() { v.rows, v.index = rows, index })
@@ -186,28 +219,18 @@ func (tx *transaction) applyTable(tb *penstock.TableBatch) error {
 			return err
 		}
 	}
-	put := make([]row, 0, len(tb.Put))
-next:
-	for i, r := range tb.Put {
-		whole := rowOf(tb.Rows, int(r))
-		for c := range tb.Rows.Vectors {
-			if !tb.Rows.Vectors[c].IsUnchanged(int(r)) {
-				continue
-			}
-			if tb.Base == nil || tb.Base[i] < 0 {
-				return penstock.Errorf(penstock.KindInternal, "apply to %s: an unchanged value without a row that has it", tb.Table)
-			}
-			n, ok := v.find(rowOf(tb.Rows, int(tb.Base[i])))
-			if !ok && tb.Mend {
-				tb.Missing = append(tb.Missing, r)
-				continue next
-			}
-			if !ok {
-				return penstock.Errorf(penstock.KindStale, "apply to %s: the row that an update builds on is not there", tb.Table)
-			}
-			whole[c] = v.rows[n][c]
+	put, err := v.whole(tb, tb.Put, tb.Base)
+	if err != nil {
+		return err
+	}
+	if tb.Versions != nil {
+		past, err := v.whole(tb, tb.Versions.Past, tb.Versions.Base)
+		if err != nil {
+			return err
 		}
-		put = append(put, whole)
+		tx.undo = append(tx.undo, v.save())
+		v.applyVersions(tb, put, past)
+		return nil
 	}
 	for _, r := range tb.Remove {
 		for {
@@ -230,9 +253,39 @@ next:
 	return nil
 }
 
+// whole returns rows of a batch with the values that are unchanged, which the
+// stored rows have that base names.
+func (v *version) whole(tb *penstock.TableBatch, these, base []int32) ([]row, error) {
+	out := make([]row, 0, len(these))
+next:
+	for i, r := range these {
+		whole := rowOf(tb.Rows, int(r))
+		for c := range tb.Rows.Vectors {
+			if !tb.Rows.Vectors[c].IsUnchanged(int(r)) {
+				continue
+			}
+			if base == nil || base[i] < 0 {
+				return nil, penstock.Errorf(penstock.KindInternal, "apply to %s: an unchanged value without a row that has it", tb.Table)
+			}
+			n, ok := v.find(rowOf(tb.Rows, int(base[i])))
+			if !ok && tb.Mend {
+				tb.Missing = append(tb.Missing, r)
+				continue next
+			}
+			if !ok {
+				return nil, penstock.Errorf(penstock.KindStale, "apply to %s: the row that an update builds on is not there", tb.Table)
+			}
+			whole[c] = v.rows[n][c]
+		}
+		out = append(out, whole)
+	}
+	return out, nil
+}
+
 // copyBatch copies a batch with its rows, which the caller reuses.
 func copyBatch(b *penstock.Batch) *penstock.Batch {
 	c := *b
+	c.Retire, c.Switch = slices.Clone(b.Retire), slices.Clone(b.Switch)
 	c.Swap, c.Drop, c.Alter, c.States, c.Joins = slices.Clone(b.Swap), slices.Clone(b.Drop), slices.Clone(b.Alter), slices.Clone(b.States), maps.Clone(b.Joins)
 	c.Tables = slices.Clone(b.Tables)
 	for i := range c.Tables {
@@ -240,6 +293,9 @@ func copyBatch(b *penstock.Batch) *penstock.Batch {
 		shape := *tb.Table
 		tb.Table = &shape
 		tb.Remove, tb.Put, tb.Base, tb.Missing = slices.Clone(tb.Remove), slices.Clone(tb.Put), slices.Clone(tb.Base), nil
+		if tb.Versions != nil {
+			tb.Versions = copyVersions(tb.Versions)
+		}
 		if tb.Rows == nil {
 			continue
 		}
@@ -252,4 +308,15 @@ func copyBatch(b *penstock.Batch) *penstock.Batch {
 		tb.Rows = rows
 	}
 	return &c
+}
+
+func copyVersions(v *penstock.Versions) *penstock.Versions {
+	c := penstock.NewVersions()
+	c.EmptiedAt, c.Past, c.Base = v.EmptiedAt, slices.Clone(v.Past), slices.Clone(v.Base)
+	for to, from := range map[*penstock.Vector]*penstock.Vector{&c.PutAt: &v.PutAt, &c.RemoveAt: &v.RemoveAt, &c.From: &v.From, &c.To: &v.To} {
+		for i := range from.Len() {
+			to.AppendFrom(from, i)
+		}
+	}
+	return c
 }

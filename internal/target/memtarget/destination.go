@@ -87,7 +87,7 @@ func (d *Destination) State(ctx context.Context) (penstock.DestinationState, err
 }
 
 func (db *database) state() penstock.DestinationState {
-	st := penstock.DestinationState{Applied: db.applied}
+	st := penstock.DestinationState{Applied: db.applied, Time: db.time}
 	for _, t := range db.tables {
 		s := t.status
 		s.Table = t.known

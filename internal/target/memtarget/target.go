@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"penstock"
 )
@@ -25,6 +26,8 @@ type database struct {
 	tables  map[penstock.TableID]*table
 	open    *Destination
 	exposed bool
+	time    time.Time // see penstock.DestinationState.Time
+	left    []left
 }
 
 // New returns an empty target.
@@ -125,8 +128,8 @@ func (t *Target) Close() error {
 	return nil
 }
 
-// Read returns a copy of the readable version of a table and its shape; ok is
-// false if there is none.
+// Read returns a copy of the readable version of a table and its shape, with
+// the columns of history if it has any; ok is false if there is none.
 func (t *Target) Read(database, schema, name string) (shape penstock.Table, rows *penstock.Rows, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -136,7 +139,12 @@ func (t *Target) Read(database, schema, name string) (shape penstock.Table, rows
 	}
 	for _, tab := range db.tables {
 		if v := tab.readable; v != nil && v.shape.Schema == schema && v.shape.Name == name {
-			return v.shape, v.copy(), true
+			return v.withHistory(), v.read(), true
+		}
+	}
+	for _, l := range db.left {
+		if l.shape.Schema == schema && l.shape.Name == name {
+			return l.shape, l.rows, true
 		}
 	}
 	for _, tab := range db.tables {

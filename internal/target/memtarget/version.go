@@ -2,6 +2,7 @@ package memtarget
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 
 	"penstock"
@@ -13,6 +14,8 @@ type version struct {
 	rows  map[int]row      // by a number of ours, ascending in order of arrival
 	index map[string][]int // identity of a row → its numbers; empty without an identity
 	next  int
+
+	history *history // nil unless it is in history mode
 }
 
 // row is a row's values in the vectors' own form; nil stands for null.
@@ -36,6 +39,18 @@ func rowOf(rows *penstock.Rows, i int) row {
 
 // identity returns what a row is found by.
 func (v *version) identity(r row) string {
+	switch v.shape.Identity {
+	case penstock.IdentityKey:
+		return identityOf(r, v.shape.Key)
+	case penstock.IdentityFull:
+		return identityOf(r, nil)
+	}
+	return ""
+}
+
+// identityOf returns the values of some columns of a row, or of all, as a text
+// that tells them from others.
+func identityOf(r row, columns []int) string {
 	var b []byte
 	add := func(s *string) {
 		if s == nil {
@@ -46,15 +61,13 @@ func (v *version) identity(r row) string {
 		b = binary.AppendUvarint(b, uint64(len(*s)))
 		b = append(b, *s...)
 	}
-	switch v.shape.Identity {
-	case penstock.IdentityKey:
-		for _, c := range v.shape.Key {
-			add(r[c])
-		}
-	case penstock.IdentityFull:
+	if columns == nil {
 		for _, s := range r {
 			add(s)
 		}
+	}
+	for _, c := range columns {
+		add(r[c])
 	}
 	return string(b)
 }
@@ -97,10 +110,23 @@ func (v *version) find(r row) (int, bool) {
 // altered returns v in another shape.
 func (v *version) altered(a *penstock.Alteration) *version {
 	w := newVersion(a.New)
-	rows := v.copy()
-	rows.Alter(a)
-	for i := range rows.Len() {
-		w.add(rowOf(rows, i))
+	convert := func(r row) row {
+		one := penstock.NewRows(&v.shape)
+		for c, s := range r {
+			appendRaw(&one.Vectors[c], s)
+		}
+		one.Alter(a)
+		return rowOf(one, 0)
+	}
+	w.next = v.next
+	for n, r := range v.rows {
+		w.restore(n, convert(r))
+	}
+	if v.history != nil {
+		w.history = &history{since: maps.Clone(v.history.since)}
+		for _, p := range v.history.past {
+			w.history.past = append(w.history.past, pastRow{convert(p.row), p.from, p.to})
+		}
 	}
 	return w
 }
