@@ -97,18 +97,23 @@ func (c *conn) setHistory(ctx context.Context, database string, h penstock.Histo
 }
 
 // direct decides whether a statement about a table is one about a destination
-// database, which is not the engine's to carry out.
-func (c *conn) direct(source redshift.Statement, a *redshift.Action) {
+// database, which is for superusers, and mostly not the engine's to carry out.
+func (c *conn) direct(source redshift.Statement, a *redshift.Action) error {
 	change, ok := a.Order.(redshift.ChangeTable)
 	if !ok {
-		return
+		return nil
 	}
 	if change.Database == "" {
 		change.Database = c.database
 	}
-	if change.Database != "dev" && c.server.cfg.Manager != nil {
+	switch {
+	case change.Database == "dev":
+	case change.Change == redshift.DeleteRows && !c.superuser:
+		return &penstock.SQLError{State: "42501", Message: "permission denied: DELETE in a replicated database is for superusers"}
+	case change.Change != redshift.DeleteRows && c.server.cfg.Manager != nil:
 		a.Command, a.Tag, a.Order = redshift.Manage, source.Tag(), change
 	}
+	return nil
 }
 
 // changeTable changes a table of a destination database.

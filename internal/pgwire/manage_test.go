@@ -197,6 +197,11 @@ func TestStatementsOfDatabasesRefused(t *testing.T) {
 			t.Errorf("%s inside a transaction: %q", sql, got)
 		}
 	}
+	for sql, want := range map[string]string{"DELETE FROM shop.public.t": "42501", "DELETE FROM t": "42P01"} {
+		if got := state(t, reader, sql); got != want {
+			t.Errorf("%s by a reader: %q, want %q", sql, got, want)
+		}
+	}
 	for sql, want := range map[string]string{
 		"ALTER DATABASE none INTEGRATION REFRESH ALL TABLES":                             "42704",
 		"SET statement_timeout = 50; ALTER DATABASE slow INTEGRATION REFRESH ALL TABLES": "57014",

@@ -41,8 +41,10 @@ func (c *conn) prepare(ctx context.Context, source redshift.Statement, declared 
 	if st.action, err = redshift.Classify(source); err != nil {
 		return nil, err
 	}
-	c.direct(source, &st.action)
 	if err := c.allowed(st.action); err != nil {
+		return nil, err
+	}
+	if err := c.direct(source, &st.action); err != nil {
 		return nil, err
 	}
 	if st.action.Command != redshift.Engine {

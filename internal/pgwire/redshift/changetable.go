@@ -20,10 +20,11 @@ const (
 	TruncateTable TableChange = iota + 1 // ends the active rows
 	DropTable
 	RenameTable
+	DeleteRows // which the engine does, see penstock.Session
 )
 
 // tableChange reads TRUNCATE, DROP TABLE and ALTER TABLE … RENAME TO, of one
-// table. ok is false if the statement is another one.
+// table, and the beginning of DELETE. ok is false if the statement is another one.
 func tableChange(st Statement) (c ChangeTable, ok bool) {
 	r := reader{st: st}
 	switch {
@@ -34,6 +35,8 @@ func tableChange(st Statement) (c ChangeTable, ok bool) {
 		c.Change, c.IfExists = DropTable, r.words("IF", "EXISTS")
 	case r.words("ALTER", "TABLE"):
 		c.Change = RenameTable
+	case r.words("DELETE", "FROM"):
+		c.Change = DeleteRows
 	default:
 		return c, false
 	}
@@ -70,5 +73,5 @@ func tableChange(st Statement) (c ChangeTable, ok bool) {
 			r.word("RESTRICT")
 		}
 	}
-	return c, !r.more()
+	return c, c.Change == DeleteRows || !r.more()
 }

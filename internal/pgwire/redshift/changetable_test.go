@@ -17,6 +17,8 @@ func TestTableChanges(t *testing.T) {
 		"DROP TABLE public.orders_historical_1": ChangeTable{Table: name("public", "orders_historical_1"), Change: DropTable},
 		"DROP TABLE IF EXISTS a.b CASCADE":      ChangeTable{Table: name("a", "b"), Change: DropTable, IfExists: true},
 		"ALTER TABLE orders RENAME TO \"Old\"":  ChangeTable{Table: name("", "orders"), Change: RenameTable, To: "Old"},
+		"DELETE FROM a.b AS x WHERE true":       ChangeTable{Table: name("a", "b"), Change: DeleteRows},
+		"DELETE FROM a":                         ChangeTable{Table: name("", "a"), Change: DeleteRows},
 		"DROP TABLE a, b":                       nil,
 		"DROP TABLE a.b.c.d":                    nil,
 		"ALTER TABLE a RENAME COLUMN b TO c":    nil,

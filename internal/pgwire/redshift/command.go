@@ -105,7 +105,7 @@ func Classify(st Statement) (Action, error) {
 			return Action{Command: Manage, Tag: first + " DATABASE", Order: o}, err
 		}
 		return engine(st), nil
-	case "TRUNCATE":
+	case "TRUNCATE", "DELETE":
 		return engine(st), nil
 	default:
 		if engineRefuses[first] {
