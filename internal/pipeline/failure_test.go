@@ -99,12 +99,7 @@ func TestEachStepFails(t *testing.T) {
 func TestNoFollower(t *testing.T) {
 	t.Parallel()
 	s := newSmall(t, 50)
-	s.source.Intercept(func(op string) error {
-		if op == "LoadBeside" {
-			return penstock.Errorf(penstock.KindQuota, "no slot is free")
-		}
-		return nil
-	})
+	s.source.Intercept(refuse("LoadBeside", penstock.Errorf(penstock.KindQuota, "no slot is free")))
 	s.scenario(t)
 	if errs := s.failures(); len(errs) > 0 {
 		t.Errorf("runs ended with %v", errs)
@@ -175,12 +170,7 @@ func TestFullForEver(t *testing.T) {
 	s := newSmall(t, 10)
 	s.keep(t)
 	s.settle(t, allKinds...)
-	s.target.Intercept(func(op string) error {
-		if op == "Apply" {
-			return penstock.Errorf(penstock.KindFull, "the disk is full")
-		}
-		return nil
-	})
+	s.target.Intercept(refuse("Apply", penstock.Errorf(penstock.KindFull, "the disk is full")))
 	s.work(1)
 	await(t, "a run to end", func() bool {
 		return slices.ContainsFunc(s.failures(), func(err error) bool { return penstock.KindOf(err) == penstock.KindFull })

@@ -1,7 +1,6 @@
 package pipeline_test
 
 import (
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -9,31 +8,6 @@ import (
 
 	"penstock"
 )
-
-func (s *small) problem(code penstock.ProblemCode) *penstock.Problem {
-	found := s.status().Problems
-	if i := slices.IndexFunc(found, func(p penstock.Problem) bool { return p.Code == code }); i >= 0 {
-		return &found[i]
-	}
-	return nil
-}
-
-// stall has the target take nothing until the returned function is called.
-func (s *small) stall() (release func()) {
-	var open atomic.Bool
-	gate := make(chan struct{})
-	s.target.Intercept(func(op string) error {
-		if op == "Apply" && !open.Load() {
-			<-gate
-		}
-		return nil
-	})
-	return func() {
-		if open.CompareAndSwap(false, true) {
-			close(gate)
-		}
-	}
-}
 
 // TestRetentionAlarm: what the source keeps for us is told above the alarm,
 // with why, and no more once it has gone.
@@ -43,7 +17,7 @@ func TestRetentionAlarm(t *testing.T) {
 	s.config.WALAlarm, s.config.WALLimit = 50, 1<<30
 	s.keep(t)
 	s.settle(t, allKinds...)
-	release := s.stall()
+	release := stall(s.target)
 	defer release()
 	for i := range 100 {
 		s.work(i)
@@ -66,7 +40,7 @@ func TestRetentionLimit(t *testing.T) {
 	s.keep(t)
 	s.settle(t, allKinds...)
 	before := s.rows("keyed")
-	release := s.stall()
+	release := stall(s.target)
 	defer release()
 	var gone atomic.Bool
 	s.source.Intercept(func(op string) error {
@@ -142,7 +116,7 @@ func TestRetentionLimitStop(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.run(t.Context()) }()
 	s.settle(t, allKinds...)
-	release := s.stall()
+	release := stall(s.target)
 	defer release()
 	var gone atomic.Bool
 	s.source.Intercept(func(op string) error {

@@ -183,22 +183,9 @@ func TestWALLimitPostgres(t *testing.T) {
 		return name, kept
 	}
 	first, _ := slot()
-	gate := make(chan struct{})
-	var open atomic.Bool
-	b.target.Intercept(func(op string) error {
-		if op == "Apply" && !open.Load() {
-			<-gate
-		}
-		return nil
-	})
-	known := func(code penstock.ProblemCode) bool {
-		for _, p := range b.pipe.Status().Problems {
-			if p.Code == code {
-				return true
-			}
-		}
-		return false
-	}
+	release := stall(b.target)
+	defer release()
+	known := func(code penstock.ProblemCode) bool { return problemOf(b.pipe.Status(), code) != nil }
 	for i := range 12 { // each 5 MB
 		db.Exec(t, fmt.Sprintf("INSERT INTO bulk SELECT g, repeat(md5(g::text), 320) FROM generate_series(%d, %d) g", i*500, i*500+499))
 		if i == 3 {
@@ -207,20 +194,14 @@ func TestWALLimitPostgres(t *testing.T) {
 	}
 	await(t, "it to be noticed", func() bool { return b.pipe.Status().RetainedWAL > b.config.WALLimit })
 	db.Exec(t, "UPDATE one SET n = -1 WHERE id < 10")
-	open.Store(true)
-	close(gate)
+	release()
 	await(t, "another slot", func() bool { name, _ := slot(); return name != "" && name != first })
 	if b.rows("public.one") == nil {
 		t.Error("a table cannot be read while it is loaded again")
 	}
 	b.settle(t, tables...)
 	await(t, "all to be well", func() bool {
-		for _, s := range b.pipe.Status().Tables {
-			if s.State != penstock.TableSynced {
-				return false
-			}
-		}
-		return !known(penstock.ProblemWALLimit) && !known(penstock.ProblemWALRetained)
+		return allSynced(b.pipe.Status()) && !known(penstock.ProblemWALLimit) && !known(penstock.ProblemWALRetained)
 	})
 	db.Exec(t, "DELETE FROM bulk WHERE id % 2 = 0", "CHECKPOINT")
 	b.settle(t, tables...)

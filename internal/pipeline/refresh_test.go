@@ -1,7 +1,6 @@
 package pipeline_test
 
 import (
-	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -15,18 +14,10 @@ func (s *small) refresh(t *testing.T, r penstock.Refresh) int {
 	var tables int
 	var err error
 	await(t, "the refresh to be taken", func() bool {
-		s.mu.Lock()
-		p := s.pipe
-		s.mu.Unlock()
-		tables, err = p.Refresh(t.Context(), r)
+		tables, err = s.current().Refresh(t.Context(), r)
 		return err == nil
 	})
 	return tables
-}
-
-func (s *small) allSynced() bool {
-	st := s.status()
-	return len(st.Tables) > 0 && !slices.ContainsFunc(st.Tables, func(t penstock.TableStatus) bool { return t.State != penstock.TableSynced })
 }
 
 // TestRefresh: a table is loaded again while its rows stay readable and the
@@ -88,12 +79,7 @@ func TestRefreshIsRemembered(t *testing.T) {
 	s.keep(t)
 	s.settle(t, allKinds...)
 	await(t, "all tables to be synced", s.allSynced)
-	s.source.Intercept(func(op string) error {
-		if op == "Read" {
-			return penstock.Errorf(penstock.KindUnreachable, "not now")
-		}
-		return nil
-	})
+	s.source.Intercept(refuse("Read", penstock.Errorf(penstock.KindUnreachable, "not now")))
 	s.refresh(t, penstock.Refresh{Scope: penstock.RefreshAll})
 	s.stop()
 	s.source.Intercept(nil)
