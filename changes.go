@@ -1,6 +1,9 @@
 package penstock
 
-import "time"
+import (
+	"time"
+	"unsafe"
+)
 
 // Op says what one row in TableChanges did.
 type Op uint8
@@ -171,11 +174,13 @@ func (c *Changes) table(t *Table) *TableChanges {
 	return tc
 }
 
+const commitSize = int(unsafe.Sizeof(Commit{}))
+
 // Size returns the bytes that the rows take.
 func (c *Changes) Size() int {
 	n := 0
 	for _, t := range c.Tables {
-		n += t.Rows.Size() + len(t.Ops)
+		n += t.Rows.Size() + len(t.Ops) + len(t.Commits)*commitSize
 	}
 	return n
 }

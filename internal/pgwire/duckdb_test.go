@@ -1,6 +1,7 @@
 package pgwire
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"penstock"
 	"penstock/internal/target/duckdbtarget"
 )
 
@@ -36,6 +38,42 @@ func setupDuckDB(t *testing.T) *bench {
 		DrainTimeout: time.Hour, // no test waits for it: statements end before
 	})
 	return b
+}
+
+// TestDuckDBTemporaryTables: in a replicated database a session's own tables are
+// the engine's to change, and others those of whoever replicates.
+func TestDuckDBTemporaryTables(t *testing.T) {
+	t.Parallel()
+	w, err := duckdbtarget.Open(t.Context(), duckdbtarget.Config{Dir: filepath.Join(t.TempDir(), "warehouse"), Threads: 2, Memory: 512 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	d, err := w.Open(t.Context(), penstock.DatabaseSpec{Name: "shop", Integration: "i"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	m := &fakeManager{asked: make(chan string, 10)}
+	b := &bench{}
+	b.server, b.stop = start(t, Config{Listen: "127.0.0.1:0", Users: []User{{Name: "admin", Password: "s3cret", Superuser: true}}, Warehouse: w, Views: someViews{}, Manager: m,
+		Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil)), DrainTimeout: time.Hour})
+	conn, err := pgx.Connect(t.Context(), b.url("admin", "s3cret", "shop"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	for _, sql := range []string{"CREATE TEMP TABLE a (id int)", "INSERT INTO a VALUES (1)", "ALTER TABLE a RENAME TO b", "TRUNCATE b", "DELETE FROM b", "BEGIN", "DROP TABLE b", "COMMIT"} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	if _, err := conn.Exec(t.Context(), "DROP TABLE b"); err != nil {
+		t.Error(err)
+	}
+	if len(m.asked) != 1 || <-m.asked != "change shop 2 b " {
+		t.Error("the manager was asked for something else")
+	}
 }
 
 // TestDuckDBValues: what pgx writes it reads back, in every mode.

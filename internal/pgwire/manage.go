@@ -98,7 +98,7 @@ func (c *conn) setHistory(ctx context.Context, database string, h penstock.Histo
 
 // direct decides whether a statement about a table is one about a destination
 // database, which is for superusers, and mostly not the engine's to carry out.
-func (c *conn) direct(source redshift.Statement, a *redshift.Action) error {
+func (c *conn) direct(ctx context.Context, source redshift.Statement, a *redshift.Action) error {
 	change, ok := a.Order.(redshift.ChangeTable)
 	if !ok {
 		return nil
@@ -107,13 +107,36 @@ func (c *conn) direct(source redshift.Statement, a *redshift.Action) error {
 		change.Database = c.database
 	}
 	switch {
-	case change.Database == "dev":
+	case change.Database == "dev", change.Table.Schema == "" && c.isTemporary(ctx, change.Table.Name):
 	case change.Change == redshift.DeleteRows && !c.superuser:
 		return &penstock.SQLError{State: "42501", Message: "permission denied: DELETE in a replicated database is for superusers"}
 	case change.Change != redshift.DeleteRows && c.server.cfg.Manager != nil:
 		a.Command, a.Tag, a.Order = redshift.Manage, source.Tag(), change
 	}
 	return nil
+}
+
+// isTemporary reports whether the session has a temporary table of that name,
+// which comes before all others.
+func (c *conn) isTemporary(ctx context.Context, name string) (is bool) {
+	c.settle(ctx)
+	ctx = c.running.begin(ctx, c.session, c.settings.statementTimeout)
+	err := func() error {
+		st, err := c.session.Prepare(ctx, "SELECT table_name FROM duckdb_tables() WHERE temporary AND lower(table_name) = lower($1)")
+		if err != nil {
+			return err
+		}
+		defer st.Close()
+		result, err := st.Query(ctx, []*string{&name})
+		if err != nil {
+			return err
+		}
+		defer result.Close()
+		rows, err := result.Next(ctx)
+		is = rows != nil && rows.Len() > 0
+		return err
+	}()
+	return c.running.end(err) == nil && is
 }
 
 // changeTable changes a table of a destination database.

@@ -44,7 +44,7 @@ func (c *conn) prepare(ctx context.Context, source redshift.Statement, declared 
 	if err := c.allowed(st.action); err != nil {
 		return nil, err
 	}
-	if err := c.direct(source, &st.action); err != nil {
+	if err := c.direct(ctx, source, &st.action); err != nil {
 		return nil, err
 	}
 	if st.action.Command != redshift.Engine {

@@ -35,6 +35,12 @@ func (s *Session) purge(ctx context.Context, sql string) (rewritten string, ok b
 	if database == "" || database == BuiltIn {
 		return sql, false, nil
 	}
+	if len(parts) == 1 { // a temporary table of the session comes before all others
+		temporary, err := s.conn.texts(ctx, "SELECT 'x' FROM duckdb_tables() WHERE temporary AND lower(table_name) = lower(?)", parts[0])
+		if err != nil || len(temporary) > 0 {
+			return sql, false, sqlError(err)
+		}
+	}
 	schema, table := "public", parts[len(parts)-1]
 	if len(parts) == 2 {
 		schema = parts[0]

@@ -90,6 +90,23 @@ func TestPurgeWithParameters(t *testing.T) {
 	}
 }
 
+// TestPurgeOfTemporary: a temporary table comes before one of its name.
+func TestPurgeOfTemporary(t *testing.T) {
+	t.Parallel()
+	w, _, _ := clientHistory(t)
+	s := connect(t, w, "shop")
+	for _, sql := range []string{"CREATE TEMP TABLE orders AS SELECT 1 AS id", "DELETE FROM orders"} {
+		if _, err := answer(t, s, sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	for sql, want := range map[string]string{"SELECT count(*) FROM orders": "0", notes: "due one tre two uno"} {
+		if got, err := answer(t, s, sql); err != nil || got != want {
+			t.Errorf("%s: %q, %v", sql, got, err)
+		}
+	}
+}
+
 func TestPurgeRefused(t *testing.T) {
 	t.Parallel()
 	w, d, _ := clientHistory(t)
