@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -103,12 +104,37 @@ func (e *Env) Machine(ctx context.Context) (report.Machine, error) {
 	}
 	_, m.Postgres, _ = strings.Cut(m.Postgres, ") ")
 	m.Postgres, _, _ = strings.Cut(m.Postgres, " ")
+	if m.DuckDB, err = engineVersion(ctx); err != nil {
+		return m, err
+	}
 	describe, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output()
 	m.Penstock = strings.TrimSpace(string(describe))
 	if err != nil {
 		m.Penstock = "unknown"
 	}
 	return m, nil
+}
+
+// engineVersion returns DuckDB's version, which the bindings carry in theirs:
+// v0.10505.0 has 1.5.5.
+func engineVersion(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Version}}", "github.com/duckdb/duckdb-go-bindings").Output()
+	if err != nil {
+		return "", fmt.Errorf("look up the version of DuckDB's bindings: %w", err)
+	}
+	return decodeEngineVersion(strings.TrimSpace(string(out))), nil
+}
+
+func decodeEngineVersion(bindings string) string {
+	f := strings.Split(bindings, ".")
+	if len(f) < 3 {
+		return bindings
+	}
+	n, err := strconv.Atoi(f[1])
+	if err != nil || n < 10000 {
+		return bindings
+	}
+	return fmt.Sprintf("%d.%d.%d", n/10000, n/100%100, n%100)
 }
 
 // version returns the first line of what a program says about its version.

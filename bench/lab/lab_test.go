@@ -157,3 +157,15 @@ func TestServerCPU(t *testing.T) {
 		t.Errorf("half a million hashes took %v of CPU time (%v)", w.CPU["server"], err)
 	}
 }
+
+func TestEngineVersion(t *testing.T) {
+	t.Parallel()
+	for bindings, want := range map[string]string{"v0.10505.0": "1.5.5", "v2.1.3": "v2.1.3", "": ""} {
+		if got := decodeEngineVersion(bindings); got != want {
+			t.Errorf("bindings %s have DuckDB %s, want %s", bindings, got, want)
+		}
+	}
+	if got, err := engineVersion(t.Context()); err != nil || got == "" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
