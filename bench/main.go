@@ -60,7 +60,7 @@ func run(ctx context.Context) (err error) {
 	env.Profiles = *profiles
 	for _, q := range questions {
 		if err := q.Measure(ctx, env, r); err != nil {
-			return err
+			return errors.Join(err, report.Write(r.Dir, question.Names()))
 		}
 	}
 	return report.Write(r.Dir, question.Names())

@@ -89,11 +89,12 @@ func drainCase(perTx int64, windows int, options []string) func(context.Context,
 		}
 		windows := scale.windows(windows)
 		c.Setting = fmt.Sprintf("%s changes on a table of %s rows", report.Number(float64(m.changes), 0), report.Number(float64(m.rows), 0))
-		return c, alternate(ctx, env, &c, windows, []arm{
+		err = alternate(ctx, env, &c, windows, []arm{
 			{penstock, func(ctx context.Context) (report.Run, error) { return d.drain(ctx, d.changes, "drain") }},
 			{recvlogical, d.receive},
 			{native, d.native},
 		})
+		return c, err
 	}
 }
 

@@ -98,10 +98,11 @@ func freshnessCase(rate int64) func(context.Context, *lab.Env, Scale) (report.Ca
 			return c, err
 		}
 		c.Setting = fmt.Sprintf("table of %s rows, windows of %v for the lag and %v for the CPU", report.Number(float64(f.rows), 0), f.window, f.cpu)
-		return c, alternate(ctx, env, &c, scale.windows(2), []arm{
+		err = alternate(ctx, env, &c, scale.windows(2), []arm{
 			{idle, func(ctx context.Context) (report.Run, error) { return f.run(ctx, false) }},
 			{busy, func(ctx context.Context) (report.Run, error) { return f.run(ctx, true) }},
 		})
+		return c, err
 	}
 }
 
@@ -117,7 +118,7 @@ func silenceCase(ctx context.Context, env *lab.Env, scale Scale) (c report.Case,
 		return c, err
 	}
 	c.Setting = fmt.Sprintf("table of %s rows, the first commit after %v without any", report.Number(float64(f.rows), 0), silence)
-	return c, alternate(ctx, env, &c, scale.windows(1), []arm{{silent, func(ctx context.Context) (report.Run, error) {
+	err = alternate(ctx, env, &c, scale.windows(1), []arm{{silent, func(ctx context.Context) (report.Run, error) {
 		select {
 		case <-time.After(silence):
 		case <-ctx.Done():
@@ -129,6 +130,7 @@ func silenceCase(ctx context.Context, env *lab.Env, scale Scale) (c report.Case,
 		}
 		return report.Run{p50: lags.Median(), p99: lags.Quantile(0.99), most: lags.Max()}, f.check(ctx)
 	}}})
+	return c, err
 }
 
 // Changes are those of a mix, given out transaction by transaction: of two

@@ -166,5 +166,6 @@ func divided(ctx context.Context, r *rig, f filler, setting string, changes int6
 		return c, err
 	}
 	c.Setting = setting
-	return c, alternate(ctx, r.env, &c, scale.windows(2), []arm{{uniform, func(ctx context.Context) (report.Run, error) { return r.drain(ctx, changes, "growth") }}})
+	err = alternate(ctx, r.env, &c, scale.windows(2), []arm{{uniform, func(ctx context.Context) (report.Run, error) { return r.drain(ctx, changes, "growth") }}})
+	return c, err
 }

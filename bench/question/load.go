@@ -82,7 +82,8 @@ func loadCase(table lab.Table) func(context.Context, *lab.Env, Scale) (report.Ca
 			return c, err
 		}
 		c.Setting = fmt.Sprintf("%s rows, %s MiB in PostgreSQL", report.Number(float64(l.rows), 0), size)
-		return c, alternate(ctx, env, &c, scale.windows(2), []arm{{penstock, l.penstock}, {copyBinary, l.copy}, {dumped, l.dump}, {pgcopydb, l.pgcopydb}})
+		err = alternate(ctx, env, &c, scale.windows(2), []arm{{penstock, l.penstock}, {copyBinary, l.copy}, {dumped, l.dump}, {pgcopydb, l.pgcopydb}})
+		return c, err
 	}
 }
 

@@ -87,12 +87,13 @@ func queriesCase(ctx context.Context, env *lab.Env, scale Scale) (c report.Case,
 		return c, err
 	}
 	c.Setting = fmt.Sprintf("scale factor %v, windows of %v, `memory` of %d MiB", q.scale, q.window, q.program.Memory)
-	return c, alternate(ctx, env, &c, scale.windows(2), []arm{
+	err = alternate(ctx, env, &c, scale.windows(2), []arm{
 		{alone, q.besides},
 		{penstock, func(ctx context.Context) (report.Run, error) { return q.replicated(ctx, 0) }},
 		{apply1k, func(ctx context.Context) (report.Run, error) { return q.replicated(ctx, 1000) }},
 		{apply10, func(ctx context.Context) (report.Run, error) { return q.replicated(ctx, 10_000) }},
 	})
+	return c, err
 }
 
 const (

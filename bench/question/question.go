@@ -107,12 +107,13 @@ func (q *Question) Measure(ctx context.Context, env *lab.Env, r Request) error {
 			env.Logf("SKIPPED: %s: %s: %v", q.Name, c.Name, err)
 			continue
 		}
+		got.Name, got.Taken, got.Machine = c.Name, time.Now().UTC(), machine
+		// What had been measured when it was interrupted counts as well.
+		if err == nil || ctx.Err() != nil && len(got.Arms) > 0 {
+			err = errors.Join(err, q.keep(r, got))
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", q.Name, c.Name, err)
-		}
-		got.Name, got.Taken, got.Machine = c.Name, time.Now().UTC(), machine
-		if err := q.keep(r, got); err != nil {
-			return err
 		}
 	}
 	if !known {

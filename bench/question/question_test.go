@@ -98,6 +98,19 @@ func TestKeep(t *testing.T) {
 	if x := measure(request).Case("x").Sample(penstock, rate); !slices.Equal(x, []float64{4}) {
 		t.Errorf("runs are %v", x)
 	}
+	// One that is interrupted keeps what it has.
+	ctx, cancel := context.WithCancel(t.Context())
+	q.Cases[0].Run = func(context.Context, *lab.Env, Scale) (c report.Case, err error) {
+		c.Add(penstock, report.Run{rate: 9})
+		cancel()
+		return c, ctx.Err()
+	}
+	if err := q.Measure(ctx, env, request); !errors.Is(err, context.Canceled) {
+		t.Errorf("an interrupted measurement ends with %v", err)
+	}
+	if kept, err := report.Load(request.Dir+"/results", "q"); err != nil || !slices.Equal(kept.Case("x").Sample(penstock, rate), []float64{9}) {
+		t.Errorf("of an interrupted measurement there is %+v (%v)", kept.Cases, err)
+	}
 	request.Case = "z"
 	if err := q.Measure(t.Context(), env, request); err == nil {
 		t.Error("there is a case z")

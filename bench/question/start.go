@@ -71,7 +71,8 @@ func startCase(integrations int, change bool) func(context.Context, *lab.Env, Sc
 			{ordered, func(ctx context.Context) (report.Run, error) { return s.run(ctx, syscall.SIGTERM, change) }},
 			{killed, func(ctx context.Context) (report.Run, error) { return s.run(ctx, syscall.SIGKILL, change) }},
 		}
-		return c, alternate(ctx, env, &c, scale.windows(5), arms)
+		err = alternate(ctx, env, &c, scale.windows(5), arms)
+		return c, err
 	}
 }
 
