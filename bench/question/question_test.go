@@ -46,6 +46,15 @@ func TestAlternate(t *testing.T) {
 	if !slices.Equal(order, []string{"a", "b", "a", "b"}) || len(c.Sample("b", rate)) != 2 || len(c.Sample("c", rate)) != 0 {
 		t.Errorf("the order was %v, runs are %v", order, c.Arms)
 	}
+	took := []float64{50, 5, 50, 60}
+	disturbedArm := arm{"e", func(context.Context) (report.Run, error) {
+		run := report.Run{others: took[0], rate: took[0]}
+		took = took[1:]
+		return run, nil
+	}}
+	if err := alternate(t.Context(), env, &c, 2, []arm{disturbedArm}); err != nil || !slices.Equal(c.Sample("e", rate), []float64{5, 50}) {
+		t.Errorf("of windows that were disturbed %v count (%v)", c.Sample("e", rate), err)
+	}
 	broken := errors.New("another content")
 	if err := alternate(t.Context(), env, &c, 1, []arm{{"d", func(context.Context) (report.Run, error) { return nil, broken }}}); !errors.Is(err, broken) {
 		t.Errorf("a run that fails gives %v", err)

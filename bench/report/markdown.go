@@ -19,7 +19,8 @@ Written by ` + "`make bench`" + `; what is below a heading "What limits it" is k
 
 Only ratios mean something, and only between what ran in the same minutes on the same machine: all arms of a case take turns (A B A B). Shown are medians,
 and in parentheses the least and the most of all windows. CPU is user and system time per million rows or changes. *Others* is
-what everything else on the machine took meanwhile, as a part of all its CPUs: a window is worth little when that is much. A run whose content
+what everything else on the machine took meanwhile, as a part of all its CPUs: a window is worth little when that is much, and is measured once more
+when it is over a tenth; the better one counts. A run whose content
 was not, in the end, what the source has, value by value, is not counted, and ends the benchmark.
 `
 
