@@ -149,6 +149,19 @@ func TestNotCompared(t *testing.T) {
 
 // TestManyDifferences: when not all differing rows can be held, what is said
 // is true nevertheless.
+// TestKeptIsNotCompared: a table that the source does not have any more, and that
+// is kept with its history, is not something that differs.
+func TestKeptIsNotCompared(t *testing.T) {
+	t.Parallel()
+	s := newSides(true)
+	s.source, s.warehouse = rowsOf(100), nil
+	s.status.Table.ID, s.status.Table.Name, s.status.State = "2", "u", penstock.TableDroppedSource
+	tables, err := verify.Compare(t.Context(), s, view{s}, verify.Request{})
+	if err != nil || len(tables) != 1 || tables[0].Name != "t" {
+		t.Errorf("got %+v, %v", tables, err)
+	}
+}
+
 func TestManyDifferences(t *testing.T) {
 	t.Parallel()
 	const n = 20_000

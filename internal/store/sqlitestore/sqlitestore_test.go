@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,7 +105,10 @@ func TestDocumentsOfEarlierVersions(t *testing.T) {
 		Name: "crm", SourceDatabase: "crm", CreatedAt: want.Databases[0].CreatedAt, State: penstock.DatabaseDropping,
 		Options: penstock.DatabaseOptions{AcceptInvChars: true, QueryAllStates: true, RefreshInterval: time.Minute, TruncateColumns: true, AutoRemediation: true},
 	})
-	for file, want := range map[string]penstock.Integration{"integration-1.json": withoutKey, "integration-2.json": want, "integration-3.json": dropped} {
+	historic := dropped
+	historic.Databases = slices.Clone(dropped.Databases)
+	historic.Databases[1].Options.HistoryMode = true
+	for file, want := range map[string]penstock.Integration{"integration-1.json": withoutKey, "integration-2.json": want, "integration-3.json": dropped, "integration-4.json": historic} {
 		text, err := os.ReadFile(filepath.Join("testdata", file))
 		if err != nil {
 			t.Fatal(err)
