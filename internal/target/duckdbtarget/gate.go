@@ -97,7 +97,8 @@ func (d *Destination) wrote(ctx context.Context, tables iter.Seq[penstock.TableI
 	d.mu.Lock()
 	for id := range tables {
 		if e := d.entries[id]; e != nil && e.current() != nil {
-			d.gate.write(id, len(e.current().Columns))
+			v := e.current()
+			d.gate.write(id, len(v.Columns)*len(v.tables()))
 		}
 	}
 	full := d.gate.columns > 2*d.gate.most
