@@ -287,6 +287,9 @@ func (t *chaosTable) create(m *chaosModel, r *rand.Rand) (sql []string) {
 		t.parts = append(t.parts, p)
 		sql = append(sql, p.create(t)...)
 	}
+	if t.refers != nil { // else the server looks for what refers to a row in all of them
+		sql = append(sql, fmt.Sprintf("CREATE INDEX ON %s (ref)", t))
+	}
 	for _, c := range t.columns {
 		if c.kind.sql == "text" && r.IntN(2) == 0 && t.parted == "" {
 			sql = append(sql, fmt.Sprintf("ALTER TABLE %s ALTER %s SET STORAGE EXTERNAL", t, c))

@@ -29,6 +29,7 @@ type relation struct {
 	computed []penstock.ColumnID // generated columns that the stream does not have
 	virtual  bool                // it has virtual generated columns
 	told     bool                // by the event trigger, completely
+	locked   bool                // so that it could not be looked at in full
 	keyed    bool                // it has a key, if not one that the stream has
 	unlike   string              // a partition, quoted, that does not log the key; "" if none
 	// unpublished is what has updates and deletes published, where a publication
@@ -43,6 +44,14 @@ const identityNames = `SELECT array_agg(a.attname ORDER BY a.attname) AS names
     FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY((i.indkey::int2[])[0:i.indnkeyatts-1])
     WHERE i.indrelid = %[1]s.oid AND i.indisvalid AND i.indimmediate
       AND CASE %[1]s.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END`
+
+// leavesOf selects the leaves of the partitioned table %s, as relid, from the
+// catalog alone: pg_partition_tree waits for whoever has locked one of them.
+const leavesOf = `WITH RECURSIVE tree(relid) AS (
+    SELECT inhrelid FROM pg_inherits WHERE inhparent = %s
+    UNION ALL
+    SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.relid)
+  SELECT relid FROM tree WHERE EXISTS (SELECT FROM pg_class x WHERE x.oid = tree.relid AND x.relkind = 'r')`
 
 // relationQuery: what is logged of a changed row, and whether the server
 // refuses a change, is decided by the partition that the row is in, not by the
@@ -62,9 +71,9 @@ CROSS JOIN LATERAL (
   SELECT string_agg(l.oid || '/' || pg_relation_filenode(l.oid), ' ' ORDER BY l.oid) AS names,
          min(l.oid::regclass::text) FILTER (WHERE NOT COALESCE(l.relreplident = 'f' OR l.relreplident <> 'n' AND lk.names = ck.names, false)) AS unlike,
          min(l.oid::regclass::text) FILTER (WHERE l.relreplident <> 'f') AS unfull
-  FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid
+  FROM (` + fmt.Sprintf(leavesOf, "CASE c.relkind WHEN 'p' THEN c.oid END") + `) t JOIN pg_class l ON l.oid = t.relid
   CROSS JOIN LATERAL (` + fmt.Sprintf(identityNames, "l") + `) lk CROSS JOIN LATERAL (` + fmt.Sprintf(identityNames, "c") + `) ck
-  WHERE c.relkind = 'p' AND t.isleaf AND l.relkind = 'r') parts
+  ) parts
 WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND (NOT c.relispartition OR c.oid = ANY($1)) AND c.relpersistence <> 't'
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 ORDER BY n.nspname, c.relname`
@@ -94,10 +103,12 @@ func relations(ctx context.Context, conn *pgx.Conn, types *typeCache, keep func(
 	for rows.Next() {
 		var r relation
 		var key []int16
-		if err := rows.Scan(&r.oid, &r.table.Schema, &r.table.Name, &r.kind, &r.logged, &r.identity, &r.owned, &r.owner, &r.readable, &key, &r.table.Parts, &r.unlike, &r.unfull); err != nil {
+		var readable *bool // null if it has been dropped since the statement began
+		if err := rows.Scan(&r.oid, &r.table.Schema, &r.table.Name, &r.kind, &r.logged, &r.identity, &r.owned, &r.owner, &readable, &key, &r.table.Parts, &r.unlike, &r.unfull); err != nil {
 			return nil, err
 		}
-		if keep(r.table.Schema, r.table.Name) {
+		if readable != nil && keep(r.table.Schema, r.table.Name) {
+			r.readable = *readable
 			r.table.ID = tableID(r.oid)
 			keys[r.oid] = key
 			out = append(out, r)

@@ -23,6 +23,19 @@ const connectTimeout = 10 * time.Second
 // others queue behind it (promise 4).
 const lockTimeout = "2s"
 
+// impatiently runs f with statements that hardly wait for locks. No transaction
+// is open.
+func impatiently(ctx context.Context, conn *pgx.Conn, f func() error) error {
+	if _, err := conn.Exec(ctx, "SET lock_timeout = '100ms'"); err != nil {
+		return err
+	}
+	err := f()
+	if _, again := conn.Exec(ctx, "SET lock_timeout = '"+lockTimeout+"'"); err == nil {
+		err = again
+	}
+	return err
+}
+
 // sessionSettings fix how values are printed, whatever the server's and the
 // role's defaults are. decode_*.go rely on them.
 var sessionSettings = map[string]string{

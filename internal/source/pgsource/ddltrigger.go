@@ -44,6 +44,7 @@ func triggerSQL(id penstock.IntegrationID) string {
 	}
 	return strings.NewReplacer(
 		"@NAME@", publicationName(id),
+		"@LEAVES@", fmt.Sprintf(leavesOf, "r.oid"),
 		"@SETTINGS@", strings.Join(settings, "\n"),
 		"@RELATIONS@", "SELECT jsonb_agg(to_jsonb(q)) FROM ("+relationQuery+") AS q("+relationFields+") WHERE q.oid = ANY($2)",
 		"@ATTRIBUTES@", "SELECT jsonb_agg(to_jsonb(q)) FROM ("+attributeQuery+") AS q("+attributeFields+")",

@@ -97,7 +97,7 @@ BEGIN
     FROM (
       SELECT r.oid AS root, r.oid AS leaf FROM pg_class r WHERE r.oid = ANY (touched) AND r.relkind = 'r'
       UNION ALL
-      SELECT r.oid, t.relid FROM pg_class r CROSS JOIN LATERAL pg_partition_tree(r.oid) t WHERE r.oid = ANY (touched) AND r.relkind = 'p' AND t.isleaf) l
+      SELECT r.oid, t.relid FROM pg_class r CROSS JOIN LATERAL (@LEAVES@) t WHERE r.oid = ANY (touched) AND r.relkind = 'p') l
     JOIN pg_attribute a ON a.attrelid = l.leaf AND a.attnum > 0 AND NOT a.attisdropped
     GROUP BY 1, 2 HAVING bool_or(a.atthasmissing)) f;
   PERFORM pg_logical_emit_message(true, '@NAME@', jsonb_strip_nulls(jsonb_build_object('tag', tg_tag,

@@ -37,11 +37,11 @@ const publishesGenerated = 18
 
 // generatedQuery: whose functions an expression calls matters to a superuser
 // only, which would run them with rights that their owners do not have.
-const generatedQuery = `
+var generatedQuery = `
 SELECT d.adrelid, d.adnum::int4, a.attname::text, a.attgenerated = 'v', pg_get_expr(d.adbin, d.adrelid),
   ARRAY(SELECT DISTINCT x.refobjsubid::int2 FROM pg_depend x WHERE x.refclassid = 'pg_class'::regclass AND x.refobjid = d.adrelid AND x.refobjsubid > 0 AND x.refobjsubid <> d.adnum
         AND (x.classid = 'pg_attrdef'::regclass AND x.objid = d.oid OR x.classid = 'pg_class'::regclass AND x.objid = d.adrelid AND x.objsubid = d.adnum)),
-  (SELECT count(DISTINCT pg_get_expr(pd.adbin, pd.adrelid)) > 1 FROM pg_partition_tree(d.adrelid) t
+  (SELECT count(DISTINCT pg_get_expr(pd.adbin, pd.adrelid)) > 1 FROM (SELECT d.adrelid AS relid UNION ALL (` + fmt.Sprintf(leavesOf, "(SELECT p.oid FROM pg_class p WHERE p.oid = d.adrelid AND p.relkind = 'p')") + `)) t
         JOIN pg_attribute pa ON pa.attrelid = t.relid AND pa.attname = a.attname JOIN pg_attrdef pd ON pd.adrelid = pa.attrelid AND pd.adnum = pa.attnum),
   CASE WHEN (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN COALESCE(
     (SELECT string_agg(DISTINCT p.oid::regprocedure::text, ', ') FROM pg_depend x
@@ -74,14 +74,54 @@ func readGenerated(ctx context.Context, conn *pgx.Conn, oids []uint32) (map[uint
 	return out, err
 }
 
+// generatedUnlocked returns the generated columns of tables. The server does not
+// show the expressions of a table that somebody has locked, and that must not
+// keep all others waiting: such a table has what it had before, if that is known.
+func generatedUnlocked(ctx context.Context, conn *pgx.Conn, rels map[uint32]*relation, oids []uint32, before map[uint32][]generatedColumn) (map[uint32][]generatedColumn, error) {
+	if conn.PgConn().TxStatus() != 'I' { // a failure would be the end of the transaction
+		return readGenerated(ctx, conn, oids)
+	}
+	var having []uint32
+	rows, err := conn.Query(ctx, `SELECT DISTINCT attrelid FROM pg_attribute WHERE attrelid = ANY($1) AND attgenerated <> '' AND NOT attisdropped`, oids)
+	if err == nil {
+		having, err = pgx.CollectRows(rows, pgx.RowTo[uint32])
+	}
+	if err != nil || len(having) == 0 {
+		return nil, err
+	}
+	var generated map[uint32][]generatedColumn
+	err = impatiently(ctx, conn, func() (err error) {
+		if generated, err = readGenerated(ctx, conn, having); sqlState(err) != lockNotAvailable {
+			return err
+		}
+		generated = map[uint32][]generatedColumn{}
+		for _, oid := range having {
+			one, err := readGenerated(ctx, conn, []uint32{oid})
+			switch {
+			case err == nil:
+				generated[oid] = one[oid]
+			case sqlState(err) != lockNotAvailable:
+				return err
+			case before[oid] != nil:
+				generated[oid] = before[oid]
+			default:
+				rels[oid].locked = true
+			}
+		}
+		return nil
+	})
+	return generated, err
+}
+
 // fillGenerated completes what is known of generated columns, and takes those
 // out of the tables' columns that cannot be had from the stream.
 func fillGenerated(ctx context.Context, conn *pgx.Conn, types *typeCache, rels map[uint32]*relation, oids []uint32) error {
+	before := types.generated
 	types.generated = nil
 	if len(oids) == 0 {
 		return nil
 	}
-	generated, err := readGenerated(ctx, conn, oids)
+	generated, err := generatedUnlocked(ctx, conn, rels, oids, before)
 	if err != nil {
 		return fmt.Errorf("read generated columns: %w", err)
 	}
@@ -91,6 +131,10 @@ func fillGenerated(ctx context.Context, conn *pgx.Conn, types *typeCache, rels m
 		for i := range columns {
 			g := &columns[i]
 			at := slices.IndexFunc(r.table.Columns, func(c penstock.Column) bool { return c.ID == g.number })
+			if at < 0 { // it was there before the table was locked
+				r.locked = true
+				continue
+			}
 			g.typ = r.table.Columns[at].SourceType
 			r.virtual = r.virtual || g.virtual
 			fmt.Fprintf(hash, "%d %s\n", g.number, g.expression)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"penstock"
 	"penstock/internal/testdb"
 	"penstock/internal/testdb/dbtest"
@@ -290,4 +292,38 @@ func TestPublishedByName(t *testing.T) {
 	if len(members) != 1 {
 		t.Errorf("published for updates: %v", members)
 	}
+}
+
+// TestLockedTables: whoever locks a table, a partition or one with generated
+// columns among them, keeps no look at the others waiting.
+func TestLockedTables(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Shared(t)
+	db.Exec(t, `CREATE TABLE free (id int PRIMARY KEY)`, `CREATE TABLE computed (id int PRIMARY KEY, x int GENERATED ALWAYS AS (id * 2) STORED)`,
+		`CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id)`, `CREATE TABLE part PARTITION OF parted FOR VALUES FROM (0) TO (9)`)
+	c := captureOf(t, db.URL(), db.Name)
+	before, _, err := c.Tables(t.Context())
+	noError(t, err)
+	fresh := captureOf(t, db.URL(), db.Name)
+	_, err = db.Conn(t).Exec(t.Context(), `BEGIN; LOCK TABLE computed, part IN ACCESS EXCLUSIVE MODE`)
+	noError(t, err)
+	now, _, err := c.Tables(t.Context())
+	noError(t, err)
+	if !slices.EqualFunc(before, now, func(a, b penstock.Table) bool { return a.Equal(&b) }) {
+		t.Errorf("while tables are locked there are %v, not %v", now, before)
+	}
+	rels, _, err := fresh.selected(t.Context(), mustConn(t, fresh))
+	noError(t, err)
+	for _, r := range rels {
+		if r.locked != (r.table.Name == "computed") {
+			t.Errorf("table %s: locked is %v", r.table.Name, r.locked)
+		}
+	}
+}
+
+func mustConn(t *testing.T, c *capture) *pgx.Conn {
+	t.Helper()
+	conn, err := c.conn(t.Context())
+	noError(t, err)
+	return conn
 }

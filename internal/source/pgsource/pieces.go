@@ -3,6 +3,7 @@ package pgsource
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"hash/crc32"
 	"maps"
 	"slices"
@@ -79,7 +80,7 @@ func readPieces(ctx context.Context, conn *pgx.Conn, oids []uint32, byOID map[ui
 		FROM pg_class r CROSS JOIN LATERAL (
 		  SELECT r.oid AS leaf WHERE r.relkind = 'r'
 		  UNION ALL
-		  SELECT t.relid FROM pg_partition_tree(r.oid) t WHERE t.isleaf AND r.relkind = 'p' AND t.relid <> r.oid) l
+		  (`+fmt.Sprintf(leavesOf, "CASE r.relkind WHEN 'p' THEN r.oid END")+`)) l
 		JOIN pg_class c ON c.oid = l.leaf AND c.relkind = 'r' JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE r.oid = ANY($1) ORDER BY 5 DESC`, oids)
 	if err != nil {

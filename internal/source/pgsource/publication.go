@@ -66,6 +66,10 @@ func (c *capture) look(ctx context.Context, conn *pgx.Conn) (tables []penstock.T
 		if byOID[r.oid] == nil {
 			continue
 		}
+		if r.locked && refused[r.oid] == nil {
+			findings = append(findings, c.refusal(r, &pgconn.PgError{Severity: "ERROR", Code: lockNotAvailable}))
+			continue
+		}
 		if err, ok := refused[r.oid]; ok {
 			gone = gone || isGone(err)
 			findings = append(findings, c.refusal(r, err))
@@ -107,7 +111,7 @@ func (c *capture) refusal(r *relation, err error) penstock.Finding {
 	}
 	if sqlState(err) == lockNotAvailable {
 		f.Severity = penstock.SeverityWarning
-		f.Message = fmt.Sprintf("table %s is locked by another session and will be added when it is not", r.table.String())
+		f.Message = fmt.Sprintf("table %s is locked by another session and will be looked at when it is not", r.table.String())
 	}
 	if sqlState(err) == "42501" {
 		f.Code = penstock.ProblemSourceRights
@@ -321,7 +325,10 @@ func addTables(ctx context.Context, conn *pgx.Conn, name string, rels []*relatio
 			_, err := conn.Exec(ctx, "ALTER PUBLICATION "+quote(name)+" ADD TABLE "+what)
 			return err
 		}
-		err := add(strings.Join(names, ", "))
+		// Whoever waits for a lock while it has others may meet the application,
+		// which does the same the other way round: so not for long, and one by one
+		// else (promise 4).
+		err := impatiently(ctx, conn, func() error { return add(strings.Join(names, ", ")) })
 		if err == nil {
 			continue
 		}

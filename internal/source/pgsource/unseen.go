@@ -68,8 +68,8 @@ func (u *unseen) heed() {
 }
 
 // unseenQuery: the statistics of a partitioned table are those of its partitions.
-const unseenQuery = `SELECT o, pg_stat_get_tuples_updated(o) + pg_stat_get_tuples_deleted(o)
-	+ COALESCE((SELECT sum(pg_stat_get_tuples_updated(t.relid) + pg_stat_get_tuples_deleted(t.relid)) FROM pg_partition_tree(o) t WHERE t.isleaf AND t.relid <> o), 0)::int8
+var unseenQuery = `SELECT o, pg_stat_get_tuples_updated(o) + pg_stat_get_tuples_deleted(o)
+	+ COALESCE((SELECT sum(pg_stat_get_tuples_updated(t.relid) + pg_stat_get_tuples_deleted(t.relid)) FROM (` + fmt.Sprintf(leavesOf, "(SELECT p.oid FROM pg_class p WHERE p.oid = o AND p.relkind = 'p')") + `) t), 0)::int8
 	FROM unnest($1::oid[]) o`
 
 // look counts for rels what has been missed of them, and returns findings for
