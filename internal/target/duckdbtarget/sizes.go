@@ -1,12 +1,14 @@
 package duckdbtarget
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"penstock"
 )
@@ -15,6 +17,9 @@ const (
 	blockSize     = 256 << 10 // of the engine's files
 	unknownBlocks = -1
 	atOnce        = 100 // tables asked about in one statement; the engine plans them together
+
+	// blocksFor is how long blocks are asked for at a time.
+	blocksFor = time.Second
 )
 
 // knownBlocks remembers how many blocks tables have, since the engine takes
@@ -24,14 +29,24 @@ type knownBlocks struct {
 	of map[[3]string]blocks // by alias, schema and table
 }
 
-// blocks are those of a table of which the engine estimates so many rows.
-type blocks struct{ estimate, n int64 }
+// blocks are those of a table of which the engine estimated so many rows.
+type blocks struct {
+	estimate, n int64
+	asked       time.Time
+}
+
+// holds reports whether that can still be so. A table without blocks may get
+// them by a checkpoint.
+func (b blocks) holds(estimate int64) bool {
+	return b.estimate == estimate && (b.n > 0 || time.Since(b.asked) < time.Minute)
+}
 
 var _ penstock.Sizer = (*Warehouse)(nil)
 
 // Sizes implements penstock.Sizer. Rows are counted, since the engine's own
 // number includes deleted ones. The blocks are those of the last time that the
-// estimate changed, which a deletion does not, nor does it free any.
+// estimate changed, which a deletion does not, nor does it free any. Of many
+// tables some are told only by a later call.
 func (w *Warehouse) Sizes(ctx context.Context, database string) (map[penstock.TableID]penstock.TableSize, error) {
 	c, db, err := w.reader(ctx, database)
 	if c == nil {
@@ -109,16 +124,20 @@ func (k *knownBlocks) sizes(ctx context.Context, c *conn, alias string) (map[pen
 			}
 		}
 	}
-	if err := askAll(ctx, c, all, func(s *sizing) string {
+	if _, err := askAll(ctx, c, all, time.Time{}, func(s *sizing) string {
 		return "SELECT count(*) FROM " + ident(alias) + "." + ident(s.key[1]) + "." + ident(s.key[2])
 	}, func(s *sizing, n int64) { s.rows = n }); err != nil {
 		return nil, err
 	}
-	if err := askAll(ctx, c, k.unknown(all), func(s *sizing) string {
+	rest, err := askAll(ctx, c, k.unknown(all), time.Now().Add(blocksFor), func(s *sizing) string {
 		table := ident(alias) + "." + ident(s.key[1]) + "." + ident(s.key[2])
 		return "SELECT count(DISTINCT block_id) FROM pragma_storage_info(" + literal(table) + ") WHERE block_id >= 0"
-	}, func(s *sizing, n int64) { s.blocks = n }); err != nil {
+	}, func(s *sizing, n int64) { s.blocks, s.asked = n, time.Now() })
+	if err != nil {
 		return nil, err
+	}
+	for _, s := range rest {
+		s.blocks = unknownBlocks
 	}
 	k.remember(alias, all)
 	sizes := make(map[penstock.TableID]penstock.TableSize, len(all))
@@ -138,22 +157,24 @@ type sizing struct {
 	key          [3]string
 	estimate     int64
 	rows, blocks int64
+	asked        time.Time // for blocks
 }
 
-// unknown fills in what is remembered and returns the others. A table without
-// blocks may have got them by a checkpoint since.
+// unknown fills in what is remembered and returns the others, the larger ones
+// first.
 func (k *knownBlocks) unknown(all []*sizing) (ask []*sizing) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, s := range all {
-		if b := k.of[s.key]; b.estimate == s.estimate && b.n > 0 {
-			s.blocks = b.n
+		if b, ok := k.of[s.key]; ok && b.holds(s.estimate) {
+			s.blocks, s.asked = b.n, b.asked
 		} else if strings.Contains(strings.Join(s.key[:], ""), `"`) {
 			s.blocks = unknownBlocks // pragma_storage_info cannot be given such a name
 		} else if s.estimate > 0 {
 			ask = append(ask, s)
 		}
 	}
+	slices.SortStableFunc(ask, func(a, b *sizing) int { return cmp.Compare(b.estimate, a.estimate) })
 	return ask
 }
 
@@ -170,30 +191,35 @@ func (k *knownBlocks) remember(alias string, all []*sizing) {
 		}
 	}
 	for _, s := range all {
-		k.of[s.key] = blocks{s.estimate, s.blocks}
+		if !s.asked.IsZero() {
+			k.of[s.key] = blocks{s.estimate, s.blocks, s.asked}
+		}
 	}
 }
 
 // askAll has the engine answer a question with one number about each table,
-// many tables in one statement.
-func askAll(ctx context.Context, c *conn, all []*sizing, question func(*sizing) string, answer func(*sizing, int64)) error {
-	for some := range slices.Chunk(all, atOnce) {
+// many tables in one statement, until a time if there is one. It returns those
+// that were not asked about.
+func askAll(ctx context.Context, c *conn, all []*sizing, until time.Time, question func(*sizing) string, answer func(*sizing, int64)) (rest []*sizing, err error) {
+	for len(all) > 0 && (until.IsZero() || time.Now().Before(until)) {
+		some := all[:min(len(all), atOnce)]
+		all = all[len(some):]
 		questions := make([]string, len(some))
 		for i, s := range some {
 			questions[i] = fmt.Sprintf("SELECT '%d', (%s)::VARCHAR", i, question(s))
 		}
 		rows, err := c.texts(ctx, strings.Join(questions, " UNION ALL "))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, r := range rows {
 			i, err1 := strconv.Atoi(r[0])
 			n, err2 := strconv.ParseInt(r[1], 10, 64)
 			if err1 != nil || err2 != nil {
-				return penstock.Errorf(penstock.KindInternal, "the size of a table is %q", r)
+				return nil, penstock.Errorf(penstock.KindInternal, "the size of a table is %q", r)
 			}
 			answer(some[i], n)
 		}
 	}
-	return nil
+	return all, nil
 }
