@@ -40,15 +40,21 @@ func keeper(database string) string { return "keeper_" + database }
 // start starts the program and has it load all databases, each in an
 // integration of its own.
 func (r *rig) start(ctx context.Context) (err error) {
-	if r.program, err = r.env.NewPenstock(lab.Options{Sources: []string{r.source.URL(r.databases[0])},
+	// A source and a target have one integration between them; so that there can
+	// be several, the server is as many sources.
+	var sources []string
+	for _, db := range r.databases {
+		sources = append(sources, r.source.URL(db))
+	}
+	if r.program, err = r.env.NewPenstock(lab.Options{Sources: sources,
 		More: "quotas: {per_account: 200, per_target: 200, per_source: 200}\n"}); err != nil {
 		return err
 	}
 	if err := r.program.Start(ctx); err != nil {
 		return err
 	}
-	for _, db := range r.databases {
-		if err := r.program.Integrate(ctx, db, db); err != nil {
+	for i, db := range r.databases {
+		if err := r.program.IntegrateFilter(ctx, db, fmt.Sprintf("source-%d", i+1), "include: "+db+".*.*"); err != nil {
 			return err
 		}
 	}

@@ -93,7 +93,13 @@ func (s *starter) setup(ctx context.Context, env *lab.Env) (err error) {
 			return err
 		}
 	}
-	if s.program, err = env.NewPenstock(lab.Options{Sources: []string{s.source.URL("postgres")},
+	// A source and a target have one integration between them; so that there can
+	// be many, the server is as many sources.
+	var sources []string
+	for i := range s.integrations {
+		sources = append(sources, s.source.URL(name(i)))
+	}
+	if s.program, err = env.NewPenstock(lab.Options{Sources: sources,
 		More: "quotas: {per_account: 200, per_target: 200, per_source: 200}\n"}); err != nil {
 		return err
 	}
@@ -101,7 +107,7 @@ func (s *starter) setup(ctx context.Context, env *lab.Env) (err error) {
 		return err
 	}
 	for i := range s.integrations {
-		if err := s.program.Integrate(ctx, strings.ReplaceAll(name(i), "_", "-"), name(i)); err != nil {
+		if err := s.program.IntegrateFilter(ctx, strings.ReplaceAll(name(i), "_", "-"), fmt.Sprintf("source-%d", i+1), "include: "+name(i)+".*.*"); err != nil {
 			return err
 		}
 	}
