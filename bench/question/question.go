@@ -167,7 +167,7 @@ func alternate(ctx context.Context, env *lab.Env, c *report.Case, windows int, a
 		for _, a := range arms {
 			run, err := a.run(ctx)
 			if err == nil && run[others] > disturbed {
-				env.Logf("  others took %.0f %% of the machine, %s is measured again", run[others], a.name)
+				env.Logf("  others took %.0f %% of the machine, %s is measured again: %v", run[others], a.name, round(run))
 				var again report.Run
 				if again, err = a.run(ctx); err == nil && again[others] < run[others] {
 					run = again
