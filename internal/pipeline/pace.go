@@ -10,6 +10,7 @@ import (
 // fresh comes at the refresh interval.
 type pacer struct {
 	min   time.Duration // between two batches
+	usual time.Duration // that work on one takes
 	until time.Time     // the next one not before
 	ended time.Time     // the last one with rows; zero if more was waiting
 }
@@ -35,12 +36,22 @@ func (p *pacer) wait(ctx context.Context, next func() time.Time, look <-chan str
 }
 
 // applied takes note of how long the work on a batch took, whether it had rows,
-// and whether more is waiting.
+// and whether more is waiting. One batch in many takes much longer than the
+// others, since with its commit the warehouse moves its log into its file:
+// three times that would be seconds, in which nothing gets fresher.
 func (p *pacer) applied(took time.Duration, rows, behind bool) {
 	now := time.Now()
 	p.until = time.Time{}
+	switch {
+	case p.usual == 0:
+		p.usual = took
+	case took > 2*p.usual: // if they all do from now on, that is learnt in some batches
+		p.usual += p.usual / 4
+	default:
+		p.usual += (took - p.usual) / 8
+	}
 	if !behind {
-		p.until = now.Add(max(p.min, 3*took))
+		p.until = now.Add(max(p.min, 3*min(took, p.usual)))
 	}
 	switch {
 	case behind:
