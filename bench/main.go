@@ -38,7 +38,7 @@ func run(ctx context.Context) (err error) {
 	flag.Parse()
 
 	if *draw {
-		return report.Write(r.Dir, question.Names())
+		return report.Write(r.Dir, question.Asked())
 	}
 	var questions []*question.Question
 	for _, n := range strings.Split(*names, ",") {
@@ -60,8 +60,8 @@ func run(ctx context.Context) (err error) {
 	env.Profiles = *profiles
 	for _, q := range questions {
 		if err := q.Measure(ctx, env, r); err != nil {
-			return errors.Join(err, report.Write(r.Dir, question.Names()))
+			return errors.Join(err, report.Write(r.Dir, question.Asked()))
 		}
 	}
-	return report.Write(r.Dir, question.Names())
+	return report.Write(r.Dir, question.Asked())
 }

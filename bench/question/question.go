@@ -142,6 +142,14 @@ func (q *Question) keep(r Request, c report.Case) error {
 	return result.Save(dir)
 }
 
+// Asked returns all questions as a report names them.
+func Asked() (all []report.Asked) {
+	for _, q := range All {
+		all = append(all, report.Asked{Question: q.Name, Title: q.Frame.Title, Cases: q.caseNames()})
+	}
+	return all
+}
+
 // Names returns the names of all questions.
 func Names() (names []string) {
 	for _, q := range All {

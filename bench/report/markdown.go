@@ -24,19 +24,33 @@ when it is over a tenth; the better one counts. A run whose content
 was not, in the end, what the source has, value by value, is not counted, and ends the benchmark.
 `
 
+// Asked is a question as it is asked, measured or not.
+type Asked struct {
+	Question, Title string
+	Cases           []string
+}
+
 // Write writes RESULTS.md and the pictures beside it from the results of these
 // questions, which lie in the folder results of dir together with hand-written
-// remarks, QUESTION.md.
-func Write(dir string, questions []string) error {
+// remarks, QUESTION.md. What has not been measured is named.
+func Write(dir string, questions []Asked) error {
 	var b strings.Builder
 	b.WriteString(preamble)
 	results := filepath.Join(dir, "results")
-	for _, q := range questions {
+	for _, asked := range questions {
+		q := asked.Question
 		r, err := Load(results, q)
 		if err != nil {
 			return err
 		}
+		var missing []string
+		for _, c := range asked.Cases {
+			if r.Case(c) == nil {
+				missing = append(missing, c)
+			}
+		}
 		if len(r.Cases) == 0 {
+			fmt.Fprintf(&b, "\n## %s\n\nNot measured yet: %s.\n", asked.Title, strings.Join(missing, "; "))
 			continue
 		}
 		picture := q + ".svg"
@@ -44,12 +58,12 @@ func Write(dir string, questions []string) error {
 			return fmt.Errorf("draw the picture of %s: %w", q, err)
 		}
 		remarks, _ := os.ReadFile(filepath.Join(results, q+".md"))
-		r.markdown(&b, "results/"+picture, string(remarks))
+		r.markdown(&b, "results/"+picture, string(remarks), missing)
 	}
 	return os.WriteFile(filepath.Join(dir, "RESULTS.md"), []byte(b.String()), 0o644)
 }
 
-func (r *Result) markdown(b *strings.Builder, picture, remarks string) {
+func (r *Result) markdown(b *strings.Builder, picture, remarks string, missing []string) {
 	fmt.Fprintf(b, "\n## %s\n\n%s\n\n![%s](%s)\n", r.Title, r.Asks, r.Charts.Title, picture)
 	if len(r.Goals) > 0 {
 		b.WriteString("\n| goal | | reached | |\n|---|---|---|---|\n")
@@ -64,6 +78,9 @@ func (r *Result) markdown(b *strings.Builder, picture, remarks string) {
 	r.ratios(b)
 	r.values(b)
 	r.settings(b)
+	if len(missing) > 0 {
+		fmt.Fprintf(b, "- Not measured yet: %s.\n", strings.Join(missing, "; "))
+	}
 	if remarks = strings.TrimSpace(remarks); remarks != "" {
 		fmt.Fprintf(b, "\n### What limits it\n\n%s\n", remarks)
 	}
