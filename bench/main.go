@@ -57,7 +57,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, env.Close()) }()
-	env.Profiles = *profiles
+	env.Profiles, env.Once = *profiles, r.Scale.Quick
 	for _, q := range questions {
 		if err := q.Measure(ctx, env, r); err != nil {
 			return errors.Join(err, report.Write(r.Dir, question.Asked()))

@@ -22,6 +22,8 @@ type Env struct {
 	// Profiles is a folder for CPU profiles of the program while it is
 	// measured, which takes some of its speed; "" for none.
 	Profiles string
+	// Once has no window measured again because others disturbed it.
+	Once bool
 
 	dir    string
 	binary string
