@@ -1,6 +1,7 @@
 package penstock
 
 import (
+	"context"
 	"time"
 	"unsafe"
 )
@@ -123,6 +124,7 @@ type Changes struct {
 	// wanted. It is set by whoever has c filled, while c is empty.
 	Versioned map[TableID]bool
 
+	lane  *Lane     // that the content has entered
 	begun time.Time // commit time of the transaction in hand, or of one before it if that is later
 	index map[TableID]*TableChanges
 	last  *TableChanges // that Table returned
@@ -193,6 +195,31 @@ func (c *Changes) Empty() bool {
 // maxSpare bounds the memory that Reset keeps for the next use.
 const maxSpare = 8 << 20
 
+// Enter takes a lane for a large row that is to be added, unless the content
+// has it already. Reset leaves it.
+func (c *Changes) Enter(ctx context.Context, l *Lane) error {
+	if l == nil || c.lane == l {
+		return nil
+	}
+	if err := l.Enter(ctx); err != nil {
+		return err
+	}
+	c.lane = l
+	return nil
+}
+
+// InLane reports whether the content has entered a lane: others may wait until
+// it is applied.
+func (c *Changes) InLane() bool { return c.lane != nil }
+
+// Leave leaves the lane, for content that turned out not to need it.
+func (c *Changes) Leave() {
+	if c.lane != nil {
+		c.lane.Leave()
+		c.lane = nil
+	}
+}
+
 // Reset empties c, keeping Position, Versioned, and some memory for reuse.
 func (c *Changes) Reset() {
 	held := 0
@@ -210,4 +237,8 @@ func (c *Changes) Reset() {
 	c.Tables = c.Tables[:0]
 	c.CommitTime, c.Transactions, c.Open, c.begun = time.Time{}, 0, false, time.Time{}
 	c.Altered, c.Dropped, c.Reshaped, c.Passed = nil, nil, c.Reshaped[:0], c.Passed[:0]
+	if c.lane != nil {
+		clear(c.Tables[:cap(c.Tables)]) // what was not kept is to go at once
+		c.Leave()
+	}
 }

@@ -49,6 +49,8 @@ type CaptureSpec struct {
 	// Spill takes what does not fit in memory. Without it the source is asked
 	// to keep transactions to itself until they commit, where it can.
 	Spill Spill
+	// Lane, if set, is what large rows go through.
+	Lane *Lane
 
 	// Waiting, if set, is told while a method of the Capture waits for
 	// something that somebody may want to end, and, with nil, when it goes on.

@@ -28,6 +28,8 @@ type Vector struct {
 	offsets []uint32 // n+1 offsets into data
 	data    []byte
 
+	alias bool // data belongs to somebody else
+
 	nulls     bitmap // set bit = null; empty while there is none
 	unchanged bitmap // set bit = unchanged; empty while there is none
 }
@@ -85,6 +87,9 @@ func (v *Vector) init(t Type) {
 // Reset empties v and keeps its memory.
 func (v *Vector) Reset() {
 	v.n = 0
+	if v.alias {
+		v.alias, v.data = false, nil
+	}
 	v.fixed, v.data = v.fixed[:0], v.data[:0]
 	v.nulls.reset()
 	v.unchanged.reset()
@@ -201,7 +206,34 @@ const MaxVectorData = math.MaxUint32
 // the vector's data would exceed MaxVectorData; whoever fills a vector closes
 // it long before.
 func (v *Vector) AppendBytes(b []byte) {
+	if len(b) >= largeValue {
+		v.Grow(len(b))
+	}
 	v.data = append(v.data, b...)
+	v.closeValue()
+}
+
+// largeValue is how many bytes a value has at least for which a vector grows by
+// no more than it takes.
+const largeValue = 1 << 20
+
+// Grow makes room for n more bytes of variable length, and no more.
+func (v *Vector) Grow(n int) {
+	if cap(v.data)-len(v.data) < n {
+		data := make([]byte, len(v.data), len(v.data)+n)
+		copy(data, v.data)
+		v.data, v.alias = data, false
+	}
+}
+
+// AppendAlias adds b itself to a vector of variable length that has no bytes
+// yet. b must stay as it is until the vector is reset or gets another value.
+func (v *Vector) AppendAlias(b []byte) {
+	if len(v.data) > 0 {
+		v.AppendBytes(b)
+		return
+	}
+	v.data, v.alias = b[:len(b):len(b)], true
 	v.closeValue()
 }
 

@@ -60,8 +60,8 @@ func (a *App) openTargets(ctx context.Context) error {
 		w, err := duckdbtarget.Open(ctx, duckdbtarget.Config{
 			Dir:      filepath.Join(a.cfg.DataDir, warehousesName, t.Name),
 			SpillDir: filepath.Join(a.cfg.DataDir, spillName, t.Name),
-			Memory:   engineMemory(a.cfg.Memory) / int64(len(a.cfg.Targets)),
-			Logger:   a.log.With("target", t.Name),
+			Memory:   engineMemory(a.cfg.Memory) / int64(len(a.cfg.Targets)), Configured: a.cfg.Memory,
+			Logger: a.log.With("target", t.Name),
 		})
 		if err != nil {
 			return err
@@ -113,6 +113,7 @@ func (a *App) runner(in penstock.Integration, db penstock.DestinationDatabase) (
 	return pipeline.New(pipeline.Config{
 		Source: source,
 		Capture: penstock.CaptureSpec{Integration: in.ID, Database: db.SourceDatabase, Filter: filter,
+			Lane:  a.lane,
 			Spill: spill.New(filepath.Join(a.cfg.DataDir, spillName), key.Reveal())},
 		Target:      target,
 		Spec:        penstock.DatabaseSpec{Name: db.Name, Integration: in.ID, SourceARN: in.SourceARN, SourceDatabase: db.SourceDatabase},

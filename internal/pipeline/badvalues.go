@@ -93,18 +93,21 @@ func (l *loading) applyFollowed(ctx context.Context, a *applier, b *penstock.Bat
 	for {
 		whole := !a.inside && !b.Partial
 		err := a.apply(ctx, b, true)
-		u := badValue(err)
-		if u == nil {
-			u = nameless(err)
-		}
-		if u == nil {
+		var id penstock.TableID
+		if u := badValue(err); u != nil {
+			id = u.Table.ID
+		} else if u := nameless(err); u != nil {
+			id = u.Table.ID
+		} else if t := tooLarge(err); t != nil {
+			id = t.Table.ID
+		} else {
 			return err
 		}
-		l.fail(u.Table.ID, err)
+		l.fail(id, err)
 		if !whole {
-			return penstock.Errorf(penstock.KindStale, "the load starts again without a table: %w", u)
+			return penstock.Errorf(penstock.KindStale, "the load starts again without a table: %s", err)
 		}
-		b.Tables = slices.DeleteFunc(b.Tables, func(t penstock.TableBatch) bool { return t.Table.ID == u.Table.ID })
+		b.Tables = slices.DeleteFunc(b.Tables, func(t penstock.TableBatch) bool { return t.Table.ID == id })
 	}
 }
 

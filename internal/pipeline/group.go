@@ -52,8 +52,9 @@ func (l *loading) read(ctx context.Context, group []penstock.Chunk, rows *pensto
 		return nil
 	}
 	at, err := l.write(ctx, group, rows, buffer)
-	switch penstock.KindOf(err) {
-	case penstock.KindStale, penstock.KindSetting, penstock.KindUnrepresentable:
+	kind := penstock.KindOf(err)
+	switch {
+	case kind == penstock.KindStale, kind == penstock.KindSetting, kind == penstock.KindUnrepresentable, tooLarge(err) != nil:
 		l.fail(at, err)
 		// Rows of its chunk may be in the transaction, which is undone; the
 		// others come again, now each by itself, as more of them may fail.
@@ -76,7 +77,14 @@ func (l *loading) write(ctx context.Context, group []penstock.Chunk, rows *penst
 	if err != nil {
 		return group[0].Table.ID, err
 	}
-	defer w.Close()
+	lane, inLane := l.p.cfg.Capture.Lane, false
+	defer func() {
+		w.Close()
+		if inLane {
+			*rows = penstock.Rows{}
+			lane.Leave()
+		}
+	}()
 	read := make([]copied, len(group))
 	for i, c := range group {
 		if i > 0 {
@@ -88,6 +96,12 @@ func (l *loading) write(ctx context.Context, group []penstock.Chunk, rows *penst
 		err := l.view.Read(ctx, c, rows, buffer, func(bad penstock.BadValues) error {
 			if l.p.strict() && bad.Total() > 0 {
 				return refused(&penstock.Unrepresentable{Table: c.Table, Values: bad})
+			}
+			if !inLane && rows.Size() >= rows.Len()*penstock.LargeRow {
+				if err := lane.Enter(ctx); err != nil {
+					return err
+				}
+				inLane = true
 			}
 			l.p.repair(rows)
 			read[i].rows += int64(rows.Len())

@@ -266,7 +266,11 @@ func (l *loading) recordAll(ctx context.Context, d penstock.Destination) error {
 			joins[t.ID] = l.joins[t.ID]
 			continue
 		}
-		l.p.retry.backOff(t.ID)
+		if tooLarge(err) != nil {
+			l.p.retry.holdBack(t.ID, minTooLargePause, maxTooLargePause)
+		} else {
+			l.p.retry.backOff(t.ID)
+		}
 		failed = append(failed, failure(t, err))
 		l.p.log.Warn("table not loaded", "table", t.String(), "error", err)
 	}
@@ -304,6 +308,9 @@ func failure(t *penstock.Table, err error) penstock.TableStatus {
 	state := penstock.TableStatus{Table: *t, State: penstock.TableResyncRequired, Reason: err.Error()}
 	if penstock.KindOf(err) == penstock.KindSetting {
 		state.State = penstock.TableFailed
+	}
+	if u := tooLarge(err); u != nil {
+		state = tooLargeState(u)
 	}
 	return state
 }

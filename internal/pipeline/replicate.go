@@ -58,7 +58,9 @@ func (p *Pipeline) replicate(ctx context.Context, t *turn) (err error) {
 		free: make(chan *penstock.Changes, 2), full: make(chan *penstock.Changes), applied: make(chan struct{}, 1), done: make(chan struct{})}
 	defer close(r.done)
 	for range cap(r.free) {
-		r.free <- &penstock.Changes{Versioned: r.keeper.versioned}
+		c := &penstock.Changes{Versioned: r.keeper.versioned}
+		defer c.Leave()
+		r.free <- c
 	}
 	p.open.set(r)
 	defer p.open.set(nil)
@@ -80,7 +82,7 @@ func (p *Pipeline) replicate(ctx context.Context, t *turn) (err error) {
 
 // read fills Changes and hands them over at transaction boundaries.
 func (r *replication) read(ctx context.Context) error {
-	at := r.from
+	at, open := r.from, false
 	for n := int64(1); ; n++ {
 		var c *penstock.Changes
 		select {
@@ -89,11 +91,11 @@ func (r *replication) read(ctx context.Context) error {
 			return ctx.Err()
 		}
 		c.Position = at
-		last, err := r.fill(ctx, c)
+		last, err := r.fill(ctx, c, open)
 		if err != nil {
 			return err
 		}
-		at = c.Position
+		at, open = c.Position, c.Open
 		r.p.status.handOver()
 		if !r.waiting.Load() {
 			r.urgent.Store(n)
@@ -112,8 +114,9 @@ func (r *replication) read(ctx context.Context) error {
 }
 
 // fill reads into c until it should be handed over: because the applier waits
-// for it, or because it can take no more.
-func (r *replication) fill(ctx context.Context, c *penstock.Changes) (last bool, err error) {
+// for it, or because it can take no more. open: what was handed over before
+// ended inside a transaction, whose end is handed over also if it has no rows.
+func (r *replication) fill(ctx context.Context, c *penstock.Changes, open bool) (last bool, err error) {
 	for {
 		if err := r.stream.Next(ctx, c, r.p.limit()); err != nil {
 			return false, err
@@ -129,12 +132,12 @@ func (r *replication) fill(ctx context.Context, c *penstock.Changes) (last bool,
 		if r.stop.Load() {
 			return true, nil
 		}
-		if c.Empty() && !r.due(c) {
+		if c.Empty() && !open && !r.due(c) {
 			continue
 		}
 		r.p.status.pending(c)
 		r.filled.Store(true)
-		if len(c.Passed) > 0 || r.waiting.Load() || c.Size() >= r.p.limit()/2 {
+		if len(c.Passed) > 0 || r.waiting.Load() || c.Size() >= r.p.limit()/2 || c.InLane() {
 			return false, nil
 		}
 		if c.Empty() && r.p.refreshInterval() > 0 {
@@ -259,6 +262,9 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 	}
 	if u := badValue(err); u != nil {
 		return p.failTable(ctx, u)
+	}
+	if t := p.blame(b, err); t != nil && err != nil {
+		return p.failTooLarge(ctx, t)
 	}
 	if err != nil {
 		return err

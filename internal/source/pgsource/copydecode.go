@@ -19,6 +19,7 @@ type copyDecoder struct {
 	table   *penstock.Table
 	rows    *penstock.Rows
 	decoder []decode
+	skip    []int // see loadSkip
 	limit   int
 	flush   func(bad penstock.BadValues) error
 	pace    func(rows int) error // called for every so many rows; nil: never
@@ -36,7 +37,8 @@ type copyDecoder struct {
 func newCopyDecoder(t *penstock.Table, types map[string]typeInfo, rows *penstock.Rows, limit int, flush func(bad penstock.BadValues) error) *copyDecoder {
 	d := &copyDecoder{table: t, rows: rows, limit: limit, flush: flush}
 	for _, c := range t.Columns {
-		d.decoder = append(d.decoder, loadDecode(mapType(typeNamed(types, c.SourceType))))
+		t := typeNamed(types, c.SourceType)
+		d.decoder, d.skip = append(d.decoder, loadDecode(mapType(t))), append(d.skip, loadSkip(t))
 	}
 	return d
 }
@@ -80,7 +82,13 @@ func (d *copyDecoder) consume(b []byte) (int, error) {
 		n = head + extension
 	}
 	for n < len(b) && !d.done {
-		size, ok, err := d.row(b[n:])
+		large := len(b)-n >= penstock.LargeRow
+		if large && d.filled > 0 {
+			if err := d.flushRows(); err != nil {
+				return n, err
+			}
+		}
+		size, ok, err := d.row(b[n:], large)
 		if err != nil {
 			return n, err
 		}
@@ -97,7 +105,7 @@ func (d *copyDecoder) consume(b []byte) (int, error) {
 				}
 			}
 		}
-		if d.filled >= d.limit {
+		if d.filled >= d.limit || large {
 			if err := d.flushRows(); err != nil {
 				return n, err
 			}
@@ -106,8 +114,9 @@ func (d *copyDecoder) consume(b []byte) (int, error) {
 	return n, nil
 }
 
-// row decodes one row, if b holds all of it.
-func (d *copyDecoder) row(b []byte) (size int, ok bool, err error) {
+// row decodes one row, if b holds all of it. A large one is flushed before b
+// changes, so that its values need no copy.
+func (d *copyDecoder) row(b []byte, large bool) (size int, ok bool, err error) {
 	if len(b) < 2 {
 		return 0, false, nil
 	}
@@ -142,7 +151,9 @@ func (d *copyDecoder) row(b []byte) (size int, ok bool, err error) {
 			v.AppendNull()
 			continue
 		}
-		if !d.decoder[i](v, b[at:at+n]) {
+		if skip := d.skip[i]; large && skip >= 0 && n > 64<<10 {
+			v.AppendAlias(b[at+skip : at+n])
+		} else if !d.decoder[i](v, b[at:at+n]) {
 			v.AppendNull()
 			d.bad.Count(d.table.Columns[i].ID, 1)
 		}

@@ -38,7 +38,7 @@ type feed struct {
 
 const (
 	feedBuffer    = 1 << 20
-	feedKeep      = 8 << 20 // a larger buffer, grown for a large row, is given back
+	feedKeep      = 8 << 20 // a larger buffer, grown for a large message, is given back
 	lowWater      = 64 << 10
 	lowWaterWait  = 10 * time.Millisecond
 	behindReads   = 16 // that many reads in behindWindow mean that we are behind
@@ -85,6 +85,11 @@ func (f *feed) next() (kind byte, body []byte, ok bool, err error) {
 // unless mayWake is false.
 func (f *feed) fill(ctx context.Context, mayWake bool) error {
 	f.room()
+	return f.receive(ctx, mayWake)
+}
+
+// receive reads what there is into the space behind f.w.
+func (f *feed) receive(ctx context.Context, mayWake bool) error {
 	for {
 		deadline := time.Time{}
 		if f.behind {
@@ -128,6 +133,14 @@ func (f *feed) room() {
 	if f.w-f.r >= messageHeader {
 		need = max(need, 1+int(binary.BigEndian.Uint32(f.buf[f.r+1:])))
 	}
+	f.space(need)
+}
+
+// space makes room for so many bytes from r on, and for some to be received.
+func (f *feed) space(need int) {
+	if f.r == f.w {
+		f.r, f.w = 0, 0
+	}
 	if f.r+need <= len(f.buf) && f.w < len(f.buf) {
 		return
 	}
@@ -137,6 +150,15 @@ func (f *feed) room() {
 	}
 	f.w = copy(to, f.buf[f.r:f.w])
 	f.r, f.buf = 0, to
+}
+
+// head returns the kind of the next message and its length without that, 0 if
+// so much has not been received.
+func (f *feed) head() (kind byte, n int) {
+	if f.w-f.r < messageHeader {
+		return 0, 0
+	}
+	return f.buf[f.r], int(binary.BigEndian.Uint32(f.buf[f.r+1:]))
 }
 
 // shrink gives a large buffer back once what made it large has been consumed,

@@ -73,7 +73,7 @@ func fuzzTables() (map[uint32]*streamTable, *typeCache) {
 		if identity == penstock.IdentityKey {
 			shape.Key = []int{0}
 		}
-		t := &streamTable{table: shape, plan: []planColumn{{0, textInt32, noBase}, {1, textBytes, noBase}}}
+		t := &streamTable{table: shape, plan: []planColumn{{0, textInt32, formOther, noBase}, {1, textBytes, formPlain, noBase}}}
 		if identity == penstock.IdentityNone {
 			t.join = &snapshot{xmin: 5, xmax: 9, running: []uint64{7}, upto: 100}
 		}

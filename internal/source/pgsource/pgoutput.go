@@ -23,11 +23,15 @@ type lsn uint64
 // wire reads a message from its front; the first read past the end sets bad
 // and all reads from then on return zeros.
 type wire struct {
-	b   []byte
-	bad bool
+	b    []byte
+	bad  bool
+	rest *rest // what of a large message b has not; nil if b has all of it
 }
 
 func (w *wire) take(n int) []byte {
+	if n > len(w.b) && w.rest != nil {
+		w.b = w.rest.more(w.b, n)
+	}
 	if n < 0 || n > len(w.b) {
 		w.bad, w.b = true, nil
 		return nil
@@ -63,6 +67,14 @@ func (w *wire) int64() int64 {
 		return int64(binary.BigEndian.Uint64(b))
 	}
 	return 0
+}
+
+// left returns how many bytes there are still to be read.
+func (w *wire) left() int {
+	if w.rest != nil {
+		return w.rest.left(w.b)
+	}
+	return len(w.b)
 }
 
 // cstring reads up to a zero byte.

@@ -46,6 +46,19 @@ func (s *spools) add(t *spool, xid uint32, parts ...[]byte) error {
 	for _, p := range parts {
 		size += len(p)
 	}
+	if err := s.begin(t, xid, size); err != nil {
+		return err
+	}
+	for _, p := range parts {
+		if err := s.write(t, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin begins a message of a spool; who calls it writes what it has.
+func (s *spools) begin(t *spool, xid uint32, size int) error {
 	// What is larger than memory may be goes to the file block by block.
 	for s.held+spoolHeader+size > s.memory && (t.file == nil || s.held > 0) {
 		if err := s.relieve(t); err != nil {
@@ -55,15 +68,7 @@ func (s *spools) add(t *spool, xid uint32, parts ...[]byte) error {
 	var head [spoolHeader]byte
 	binary.BigEndian.PutUint32(head[:], xid)
 	binary.BigEndian.PutUint32(head[4:], uint32(size))
-	if err := s.write(t, head[:]); err != nil {
-		return err
-	}
-	for _, p := range parts {
-		if err := s.write(t, p); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.write(t, head[:])
 }
 
 func (s *spools) write(t *spool, b []byte) error {
@@ -153,7 +158,7 @@ func newSpoolReader(t *spool) *spoolReader {
 }
 
 // next returns the next message that was not rolled back, or io.EOF. It is
-// valid until the next call.
+// valid until the next call. A large one it leaves to large, and returns nil.
 func (r *spoolReader) next() ([]byte, error) {
 	for {
 		if err := r.need(spoolHeader); err != nil {
@@ -162,17 +167,33 @@ func (r *spoolReader) next() ([]byte, error) {
 			}
 			return nil, r.cut(err)
 		}
-		head := r.buf[r.r:]
-		xid, size := binary.BigEndian.Uint32(head), int(binary.BigEndian.Uint32(head[4:]))
+		xid, size := r.head()
+		_, gone := slices.BinarySearch(r.spool.aborted, xid)
+		if n, large := r.large(); large {
+			if !gone {
+				return nil, nil
+			}
+			m := r.openLarge(n)
+			if err := m.finish(&wire{rest: m}, nil); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err := r.need(spoolHeader + size); err != nil {
 			return nil, r.cut(err)
 		}
 		m := r.buf[r.r+spoolHeader:][:size:size]
 		r.r += spoolHeader + size
-		if _, gone := slices.BinarySearch(r.spool.aborted, xid); !gone {
+		if !gone {
 			return m, nil
 		}
 	}
+}
+
+// head returns whose the next message is, and its length.
+func (r *spoolReader) head() (xid uint32, size int) {
+	b := r.buf[r.r:]
+	return binary.BigEndian.Uint32(b), int(binary.BigEndian.Uint32(b[4:]))
 }
 
 // cut is what it means that the end came too early.

@@ -19,7 +19,8 @@ type stream struct {
 	capture  *capture
 	feed     *feed
 	feedback *feedback
-	types    *typeCache // its own: the capture's is in use elsewhere meanwhile
+	lane     *penstock.Lane // none for what follows a load: it takes turns with the stream, which may be in the lane
+	types    *typeCache     // its own: the capture's is in use elsewhere meanwhile
 
 	position position // the last boundary delivered
 	moved    bool     // since the running Next began; it tells so at its end
@@ -32,6 +33,9 @@ type stream struct {
 	block  *spool     // while the server sends a part of a transaction in progress
 	replay *replay    // while one of them is delivered
 	use    sync.Mutex // held by Next, and by who closes the spools
+
+	closing context.Context // ends with Close
+	close   context.CancelFunc
 
 	until  atomic.Uint64 // the bound that Until has set; 0 if there is none
 	plain  atomic.Bool   // the bound has no anchor
@@ -79,6 +83,7 @@ type streamTable struct {
 type planColumn struct {
 	column int // index into Table.Columns
 	decode decode
+	form   form
 	base   int // index into computing.bases, or noBase
 }
 
@@ -92,6 +97,7 @@ func (c *capture) Stream(ctx context.Context, from penstock.Position, tables []p
 	if err != nil {
 		return nil, err
 	}
+	s.lane = c.spec.Lane
 	pc, err := c.source.connectReplication(ctx, c.spec.Database)
 	if err != nil {
 		return nil, err
@@ -105,6 +111,7 @@ func (c *capture) Stream(ctx context.Context, from penstock.Position, tables []p
 // newStream returns a stream that is not connected yet.
 func (c *capture) newStream(from position, tables []penstock.Table, joins map[penstock.TableID]penstock.Snapshot) (*stream, error) {
 	s := &stream{capture: c, position: from, types: c.types.forStream(), tables: make(map[uint32]*streamTable, len(tables)), spools: newSpools(c.spec.Spill)}
+	s.closing, s.close = context.WithCancel(context.Background())
 	for i := range tables {
 		t := &streamTable{table: &tables[i], width: rowWidth(&tables[i])}
 		oid, err := tableOID(tables[i].ID)
@@ -155,6 +162,7 @@ func (s *stream) Ack(at penstock.Position) {
 
 // Close implements penstock.Stream.
 func (s *stream) Close() error {
+	s.close()
 	defer s.computer.close()
 	s.feedback.close()
 	err := s.feed.close()
@@ -210,6 +218,11 @@ func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) (err 
 		}
 		event, err := s.step(ctx, c, got && !s.inTx)
 		got = got || event
+		if errors.Is(err, errFull) {
+			c.Open = true
+			s.noteSent(c)
+			return nil
+		}
 		if err != nil {
 			return s.broken(ctx, err)
 		}
@@ -261,6 +274,9 @@ func (s *stream) step(ctx context.Context, c *penstock.Changes, enough bool) (ev
 		return s.message(ctx, kind, body, c)
 	case enough:
 		return false, errWoken
+	}
+	if n, ok := s.feed.large(); ok {
+		return s.receiveLarge(ctx, n, c)
 	}
 	if err := s.feed.fill(ctx, !s.inTx); err != nil {
 		return false, err
@@ -378,7 +394,7 @@ func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (eve
 	}
 	switch b[0] {
 	case 'I', 'U', 'D':
-		return false, s.row(b, c)
+		return false, s.row(&wire{b: b}, c)
 	case 'B':
 		m, err := parseBegin(b[1:])
 		s.announced(m, c)

@@ -151,5 +151,8 @@ func (s *stream) replayed(ctx context.Context, c *penstock.Changes) (event bool,
 	if err != nil {
 		return false, err
 	}
+	if n, ok := s.replay.large(); m == nil && ok {
+		return s.replayLarge(ctx, n, c)
+	}
 	return s.change(ctx, m, c)
 }

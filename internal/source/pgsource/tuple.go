@@ -42,7 +42,7 @@ func (s *stream) relation(ctx context.Context, b []byte) error {
 				keys++
 			}
 		}
-		t.plan = append(t.plan, planColumn{at, mapType(info).text, noBase})
+		t.plan = append(t.plan, planColumn{at, mapType(info).text, streamForm(info), noBase})
 	}
 	t.mismatch = !s.planComputing(m.oid, t)
 	switch full := m.identity == 'f'; t.table.Identity {
@@ -68,8 +68,8 @@ func (s *stream) resolve(ctx context.Context, refs []typeRef) error {
 }
 
 // row handles an insert, update or delete.
-func (s *stream) row(b []byte, c *penstock.Changes) error {
-	w := wire{b: b[1:]}
+func (s *stream) row(w *wire, c *penstock.Changes) error {
+	kind := w.byte()
 	t := s.tables[uint32(w.int32())]
 	if w.bad {
 		return errShort
@@ -78,9 +78,12 @@ func (s *stream) row(b []byte, c *penstock.Changes) error {
 		return nil
 	}
 	// Without an identity there is nothing to find a changed row by.
-	if t.mismatch || t.plan == nil || t.table.Identity == penstock.IdentityNone && b[0] != 'I' {
+	if t.mismatch || t.plan == nil || t.table.Identity == penstock.IdentityNone && kind != 'I' {
 		s.reshape(t, c)
 		return nil
+	}
+	if w.rest != nil && t.computing != nil {
+		w.b = w.rest.more(w.b, w.left()) // expressions are computed from the text of whole rows
 	}
 	tc := c.Table(t.table)
 	if t.began != s.tx {
@@ -88,25 +91,25 @@ func (s *stream) row(b []byte, c *penstock.Changes) error {
 	}
 	s.filled += t.width
 	part, old := w.byte(), -1 // old is the row of Rows that holds the old tuple
-	if named := part == 'K' || part == 'O'; named && b[0] != 'I' {
+	if named := part == 'K' || part == 'O'; named && kind != 'I' {
 		op := penstock.OpOld
-		if b[0] == 'D' {
+		if kind == 'D' {
 			op = penstock.OpDelete
 		}
 		old = len(tc.Ops)
-		if err := s.tuple(&w, t, tc, op, old); err != nil || b[0] == 'D' {
+		if err := s.tuple(w, t, tc, op, old); err != nil || kind == 'D' {
 			return err
 		}
 		part = w.byte()
 	}
-	if part != 'N' || b[0] == 'D' {
+	if part != 'N' || kind == 'D' {
 		return errMessage
 	}
 	op := penstock.OpInsert
-	if b[0] == 'U' {
+	if kind == 'U' {
 		op = penstock.OpUpdate
 	}
-	return s.tuple(&w, t, tc, op, old)
+	return s.tuple(w, t, tc, op, old)
 }
 
 // takeBack removes the rows of the current transaction from a table whose
@@ -146,10 +149,23 @@ func (s *stream) tuple(w *wire, t *streamTable, tc *penstock.TableChanges, op pe
 		}
 		switch kind {
 		case tupleText:
-			if len(w.b) < 4 {
+			if len(w.b) < 4 && w.rest == nil {
 				return errShort
 			}
-			value := w.takeSized(int(int32(binary.BigEndian.Uint32(w.b))))
+			var n int
+			if len(w.b) >= 4 {
+				n = int(int32(binary.BigEndian.Uint32(w.b)))
+				w.b = w.b[4:]
+			} else {
+				n = int(w.int32())
+			}
+			if n >= pieceValue && w.rest != nil && p.form != formOther && p.base == noBase {
+				if err := w.rest.value(w, v, n, p.form); err != nil {
+					return err
+				}
+				continue
+			}
+			value := w.take(n)
 			if w.bad {
 				return errShort
 			}
@@ -183,10 +199,4 @@ func (s *stream) tuple(w *wire, t *streamTable, tc *penstock.TableChanges, op pe
 		s.wait(t, op, len(tc.Ops)-1)
 	}
 	return nil
-}
-
-// takeSized reads a value after its length.
-func (w *wire) takeSized(n int) []byte {
-	w.b = w.b[4:]
-	return w.take(n)
 }

@@ -68,6 +68,41 @@ func mapType(t typeInfo) mapping {
 	return mapping{typ: penstock.Type{Kind: penstock.TypeText}, text: textBytes}
 }
 
+// form says how the bytes of a value lie in what the server sends, for those
+// that are taken piece by piece.
+type form uint8
+
+const (
+	formOther form = iota // only its decoder knows
+	formPlain             // the bytes themselves
+	formHex               // \x and two digits for each
+)
+
+// streamForm returns how pgoutput sends values of a type.
+func streamForm(t typeInfo) form {
+	base, _ := splitModifier(t.name)
+	switch kind := mapType(t).typ.Kind; {
+	case kind == penstock.TypeBytes:
+		return formHex
+	case kind == penstock.TypeText, t.element == "" && (base == "json" || base == "jsonb"):
+		return formPlain
+	}
+	return formOther
+}
+
+// loadSkip returns how many bytes stand before a value of a type in what a load
+// is sent, if the value is the bytes that follow, as they are; -1 if not.
+func loadSkip(t typeInfo) int {
+	base, _ := splitModifier(t.name)
+	switch {
+	case t.element == "" && base == "jsonb":
+		return 1
+	case mapType(t).typ.Kind == penstock.TypeBytes, streamForm(t) == formPlain:
+		return 0
+	}
+	return -1
+}
+
 // splitModifier splits "timestamp(3) without time zone" into the name without
 // modifier and "3".
 func splitModifier(name string) (base, modifier string) {

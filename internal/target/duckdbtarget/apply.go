@@ -43,6 +43,9 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 		return penstock.Errorf(penstock.KindInternal, "apply to database %q: a batch with Swap has rows", d.db.name)
 	}
 	if !d.partial {
+		if err := d.lighten(ctx); err != nil {
+			return err
+		}
 		if err := d.writer.exec(ctx, "BEGIN"); err != nil {
 			return err
 		}
@@ -142,6 +145,7 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 	if err := d.writer.exec(ctx, "COMMIT"); err != nil {
 		return err
 	}
+	d.writer.stored()
 	_ = failpoint.Here(after)
 	written := maps.Keys(d.pending.bad)
 	d.partial, d.pending = false, effects{}
@@ -202,8 +206,10 @@ func (d *Destination) swap(ctx context.Context, tx *metaChange, id penstock.Tabl
 	if e.Readable != nil {
 		tx.dropTable(e.Readable)
 	}
-	tx.tables = append(tx.tables, "ALTER TABLE "+tx.d.table(&hidden)+" RENAME TO "+ident(name))
+	from := tx.d.table(&hidden)
+	tx.tables = append(tx.tables, "ALTER TABLE "+from+" RENAME TO "+ident(name))
 	hidden.Table = name
+	tx.renamed = append(tx.renamed, [2]string{from, tx.d.table(&hidden)})
 	e.noLoad()
 	e.Readable = &hidden
 	tx.named(id)
@@ -260,6 +266,9 @@ func (d *Destination) applyTable(ctx context.Context, tx *metaChange, tb *pensto
 	}
 	if tb.Versions != nil {
 		return d.applyVersions(ctx, v, tb, bad)
+	}
+	if tb.Truncate || len(tb.Remove) > 0 {
+		d.removes(v)
 	}
 	if tb.Truncate {
 		// DELETE and TRUNCATE are one thing to the engine.

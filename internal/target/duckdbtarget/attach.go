@@ -212,7 +212,7 @@ func (w *Warehouse) openWith(ctx context.Context, c *conn, spec penstock.Databas
 	default:
 		return nil, penstock.Errorf(penstock.KindConflict, "open database %q: it belongs to another integration or source database", spec.Name)
 	}
-	d := &Destination{w: w, db: db, inst: w.inst, writer: c, gate: newGate(w.cfg.Memory)}
+	d := &Destination{w: w, db: db, inst: w.inst, writer: c, gate: newGate(w.cfg.Memory), weights: make(map[string]*weight)}
 	if err := d.recover(ctx, spec); err != nil {
 		return nil, err
 	}

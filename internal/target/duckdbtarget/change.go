@@ -23,6 +23,7 @@ type metaChange struct {
 	tables   []string                    // statements that make, drop, rename tables, still to be executed
 	unnoted  []penstock.TableID          // the notes on whose chunks are to be removed
 	released []penstock.TableID          // loads that are over
+	renamed  [][2]string                 // quoted names of versions that were swapped in, before and after
 	hid      map[penstock.TableID]bool   // whose views have been dropped
 	names    *nameIndex                  // made when it is needed; see index
 
@@ -280,5 +281,12 @@ func (d *Destination) accept(tx *metaChange) {
 	}
 	if open := d.pending.tx; open != nil && open != tx {
 		open.names = nil // it has been made from other entries
+	}
+	for _, r := range tx.renamed {
+		delete(d.weights, r[1])
+		if w := d.weights[r[0]]; w != nil {
+			d.weights[r[1]] = w
+		}
+		delete(d.weights, r[0])
 	}
 }

@@ -116,6 +116,7 @@ func (w *chunkWriter) Commit(ctx context.Context, done penstock.Chunk) error {
 		w.Close()
 		return w.d.fault(err, "commit a chunk of %s to database %q", &w.e.Hidden.Shape.Table, w.d.db.name)
 	}
+	w.c.stored()
 	w.end()
 	_ = failpoint.Here(failpoint.TargetAfterAppend)
 	w.d.mu.Lock()
@@ -151,6 +152,7 @@ func (w *chunkWriter) Close() {
 		return
 	}
 	w.c.rollback()
+	w.d.undoHeavy(w.c)
 	w.end()
 }
 

@@ -25,6 +25,68 @@ type source struct {
 // chunkRows is the number of rows in one chunk of the engine.
 var chunkRows = int(duck.VectorSize())
 
+// chunkBytes is how many bytes of text and bytes one chunk may have, if that is
+// more than one row: the appender copies a chunk as a whole.
+const chunkBytes = 8 << 20
+
+// chunkOf returns how many of the rows from one on, of n, make the next chunk,
+// and the bytes of text and bytes that they have.
+func chunkOf(columns []source, from, n int) (count, size int) {
+	count = min(chunkRows, n-from)
+	for i := range columns {
+		size += columns[i].bytes(from, from+count)
+	}
+	if size <= chunkBytes {
+		return count, size
+	}
+	size = 0
+	for i := range count {
+		row := 0
+		for c := range columns {
+			row += columns[c].bytes(from+i, from+i+1)
+		}
+		if i > 0 && size+row > chunkBytes {
+			return i, size
+		}
+		size += row
+	}
+	return count, size
+}
+
+// bytes returns how many bytes of variable length the rows [from, to) have.
+func (s *source) bytes(from, to int) (n int) {
+	offsets, _ := s.vector.Varlen()
+	switch {
+	case len(offsets) == 0 || s.mask:
+	case s.rows == nil:
+		n = int(offsets[to] - offsets[from])
+	default:
+		for _, r := range s.rows[from:to] {
+			n += int(offsets[r+1] - offsets[r])
+		}
+	}
+	return n
+}
+
+// longest returns how many bytes the longest value of variable length has, of n rows.
+func (s *source) longest(n int) (most int) {
+	offsets, _ := s.vector.Varlen()
+	switch {
+	case len(offsets) == 0 || s.mask:
+	case s.rows == nil:
+		from := offsets[0]
+		for _, to := range offsets[1 : n+1] {
+			most = max(most, int(to-from))
+			from = to
+		}
+	default:
+		for _, r := range s.rows[:n] {
+			most = max(most, int(offsets[r+1]-offsets[r]))
+		}
+	}
+	return most
+}
+
 // writeRows appends n rows to an appender, column by column through chunks of
 // the engine, and counts in bad the values that it cannot hold and that became
 // NULL. The caller holds the connection.
@@ -50,8 +112,9 @@ func writeRows(app duck.Appender, columns []source, n int, bad *penstock.BadValu
 			pins.Pin(unsafe.SliceData(data))
 		}
 	}
-	for from := 0; from < n; from += chunkRows {
-		count := min(chunkRows, n-from)
+	for from, count := 0, 0; from < n; from += count {
+		var size int
+		count, size = chunkOf(columns, from, n)
 		duck.DataChunkReset(chunk)
 		for i, c := range columns {
 			w := columnWriter{vec: duck.DataChunkGetVector(chunk, duck.IdxT(i)), src: c.vector, from: from, count: count}
@@ -69,6 +132,10 @@ func writeRows(app duck.Appender, columns []source, n int, bad *penstock.BadValu
 		}
 		duck.DataChunkSetSize(chunk, duck.IdxT(count))
 		if duck.AppendDataChunk(app, chunk) != duck.StateSuccess {
+			return appenderError(app)
+		}
+		// The appender's copy is memory that the engine does not count.
+		if size > chunkBytes/2 && duck.AppenderFlush(app) != duck.StateSuccess {
 			return appenderError(app)
 		}
 	}

@@ -17,6 +17,7 @@ type conn struct {
 	mu      sync.Mutex // held while the engine works for this connection
 	raw     duck.Connection
 	closed  bool
+	heavy   []*heavyPart         // that the open transaction has added; guarded by Destination.mu
 	handles map[*handle]struct{} // what must go before the connection can
 }
 

@@ -37,6 +37,7 @@ type Destination struct {
 	loading map[penstock.TableID]*load
 	idle    []*conn // for chunks
 	gate    gate
+	weights map[string]*weight // by stored table, of those with heavy rows
 }
 
 // load is what a load has brought by now.
@@ -260,6 +261,7 @@ func (d *Destination) release(c *conn) {
 func (d *Destination) abandon() {
 	if d.partial {
 		d.writer.rollback()
+		d.undoHeavy(d.writer)
 	}
 	d.partial, d.pending = false, effects{}
 }

@@ -32,6 +32,9 @@ type Config struct {
 	SpillDir string
 	// Memory is how many bytes the engine may use; 0 means 1 GiB.
 	Memory int64
+	// Configured is what the configuration says that the program may use, of
+	// which Memory is a part: what users are told to raise. 0 is Memory.
+	Configured int64
 	// MaxSpill is how many bytes may be spilled to SpillDir; 0 means eight
 	// times Memory. A client's query must not take the disk from replication.
 	MaxSpill int64
@@ -99,6 +102,9 @@ func Open(ctx context.Context, cfg Config) (*Warehouse, error) {
 	}
 	if cfg.Memory < minMemory {
 		return nil, penstock.Errorf(penstock.KindInvalid, "open warehouse in %s: %d bytes of memory are less than the %d that the engine needs", cfg.Dir, cfg.Memory, minMemory)
+	}
+	if cfg.Configured == 0 {
+		cfg.Configured = cfg.Memory
 	}
 	if cfg.MaxSpill == 0 {
 		cfg.MaxSpill = 8 * cfg.Memory

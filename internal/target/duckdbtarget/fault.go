@@ -40,7 +40,7 @@ func (e *engineError) fatal() bool {
 
 func (e *engineError) outOfMemory() bool {
 	return e.class == "Out of Memory" || strings.Contains(e.text, "Out of Memory Error") ||
-		strings.Contains(e.text, "failed to allocate") || strings.Contains(e.text, "max_temp_directory_size")
+		strings.Contains(e.text, "failed to allocate") || strings.Contains(e.text, "failed to pin block") || strings.Contains(e.text, "max_temp_directory_size")
 }
 
 func (e *engineError) diskFull() bool {

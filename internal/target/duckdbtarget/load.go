@@ -168,6 +168,9 @@ func columnsOf(rows *penstock.Rows, these []int32) []source {
 
 // put appends n rows to a version, inside a transaction on c.
 func (d *Destination) put(ctx context.Context, c *conn, v *version, columns []source, n int, bad *penstock.BadValues) error {
+	if err := d.weigh(ctx, c, v, columns, n); err != nil {
+		return err
+	}
 	return c.do(ctx, func() error {
 		return appendRows(c, d.db.alias, v.Schema, v.rows(), columns, n, bad)
 	})

@@ -127,7 +127,7 @@ func (d *Destination) fetchPatches(ctx context.Context, v *version, tb *penstock
 		return penstock.Errorf(penstock.KindStale, "apply to %s of database %q: of the %d rows that updates build on %s are there",
 			tb.Table, d.db.name, len(patches), n[0][0])
 	}
-	return nil
+	return d.weighPatches(ctx, v, tb.Rows, len(patches)-missing)
 }
 
 // noteMissing fills in tb.Missing: what was staged and is not in patchTable.

@@ -1,0 +1,74 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"penstock"
+)
+
+// A table whose rows the target cannot have in memory fails, and the others go
+// on (promise 5). It is loaded again: rows that did not fit because others came
+// with them, or had just gone, fit then. If they do not, it is tried now and
+// then, as they may have gone.
+const (
+	minTooLargePause = time.Second
+	maxTooLargePause = time.Hour
+)
+
+// tooLarge returns which table a destination has no memory for; nil if err is
+// about something else.
+func tooLarge(err error) *penstock.TooLarge {
+	var t *penstock.TooLarge
+	if errors.As(err, &t) {
+		return t
+	}
+	return nil
+}
+
+// tooLargeState is the state of a table that has failed for want of memory.
+func tooLargeState(t *penstock.TooLarge) penstock.TableStatus {
+	return penstock.TableStatus{Table: *t.Table, State: penstock.TableFailed,
+		Reason: string(penstock.ProblemMemoryExhausted) + ": " + t.Error() + "; to mend it: " + t.Mend() + ", or remove the values at the source or the table from the data filter"}
+}
+
+// blame names the table to which it is due that a batch does not fit into the
+// target's memory, if a smaller batch would be of no use: either the batch is
+// larger than it may be already, because of a row, or it is as small as can be.
+func (p *Pipeline) blame(b *penstock.Batch, err error) *penstock.TooLarge {
+	if t := tooLarge(err); t != nil {
+		return t
+	}
+	if penstock.ProblemOf(err) != penstock.ProblemMemoryExhausted {
+		return nil
+	}
+	var largest *penstock.TableBatch
+	size := 0
+	for i := range b.Tables {
+		tb := &b.Tables[i]
+		n := tb.Rows.Size()
+		if tb.Base != nil {
+			n += p.limit() // what it builds on may be large
+		}
+		if largest == nil || n > size {
+			largest, size = tb, n
+		}
+	}
+	if largest == nil || p.limit() > minLimit && size < 2*p.limit() {
+		return nil
+	}
+	return &penstock.TooLarge{Table: largest.Table, Bytes: int64(largest.Rows.Size())}
+}
+
+// failTooLarge records, while the stream is open, that a table has failed for
+// want of memory. The stream is opened anew without it.
+func (p *Pipeline) failTooLarge(ctx context.Context, t *penstock.TooLarge) error {
+	state := tooLargeState(t)
+	p.log.Warn("table failed", "table", t.Table.String(), "reason", state.Reason)
+	p.retry.holdBack(t.Table.ID, minTooLargePause, maxTooLargePause)
+	if err := p.writer.do(ctx, func(d penstock.Destination) error { return d.SetStates(ctx, []penstock.TableStatus{state}) }); err != nil {
+		return err
+	}
+	return errRejoin
+}
