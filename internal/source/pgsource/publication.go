@@ -317,33 +317,64 @@ func addTables(ctx context.Context, conn *pgx.Conn, name string, rels []*relatio
 	for len(rels) > 0 {
 		chunk := rels[:min(addChunk, len(rels))]
 		rels = rels[len(chunk):]
-		names := make([]string, len(chunk))
-		for i, r := range chunk {
-			names[i] = only(r) + quote(r.table.Schema, r.table.Name)
-		}
-		add := func(what string) error {
-			_, err := conn.Exec(ctx, "ALTER PUBLICATION "+quote(name)+" ADD TABLE "+what)
-			return err
+		add := func(rels ...*relation) error {
+			names := make([]string, len(rels))
+			for i, r := range rels {
+				names[i] = only(r) + quote(r.table.Schema, r.table.Name)
+			}
+			return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+				if _, err := tx.Exec(ctx, "ALTER PUBLICATION "+quote(name)+" ADD TABLE "+strings.Join(names, ", ")); err != nil {
+					return err
+				}
+				return sameIdentity(ctx, tx, rels)
+			})
 		}
 		// Whoever waits for a lock while it has others may meet the application,
 		// which does the same the other way round: so not for long, and one by one
 		// else (promise 4).
-		err := impatiently(ctx, conn, func() error { return add(strings.Join(names, ", ")) })
+		err := impatiently(ctx, conn, func() error { return add(chunk...) })
 		if err == nil {
 			continue
 		}
-		if sqlState(err) == "" {
+		if sqlState(err) == "" && !errors.Is(err, errIdentity) {
 			return err // not the server's answer: the connection broke
 		}
-		for i, r := range chunk {
-			if err := add(names[i]); sqlState(err) != "" && sqlState(err) != "42710" {
+		for _, r := range chunk {
+			switch err := add(r); {
+			case errors.Is(err, errIdentity): // left out, for the next look
+			case sqlState(err) == "42710":
+			case sqlState(err) != "":
 				refused[r.oid] = err
-			} else if err != nil && sqlState(err) == "" {
+			case err != nil:
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// errIdentity: a table was changed since it was looked at.
+var errIdentity = errors.New("its replica identity has changed")
+
+// sameIdentity returns errIdentity if a table that the transaction has added to
+// a publication, and so has locked, is not the one any more that it was looked
+// at as: the server might refuse to update it now (promise 4).
+func sameIdentity(ctx context.Context, tx pgx.Tx, rels []*relation) error {
+	oids, identities, keyed, virtual := make([]uint32, len(rels)), make([]string, len(rels)), make([]bool, len(rels)), make([]bool, len(rels))
+	for i, r := range rels {
+		oids[i], identities[i], keyed[i], virtual[i] = r.oid, r.identity, len(r.table.Key) > 0, r.virtual
+	}
+	var changed bool
+	err := tx.QueryRow(ctx, `SELECT EXISTS (
+		SELECT FROM unnest($1::oid[], $2::text[], $3::bool[], $4::bool[]) AS was(oid, identity, keyed, virtual) LEFT JOIN pg_class c ON c.oid = was.oid
+		WHERE c.relreplident::text IS DISTINCT FROM was.identity
+		OR was.keyed AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND (i.indisprimary OR i.indisreplident))
+		OR NOT was.virtual AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attgenerated = 'v' AND NOT a.attisdropped))`,
+		oids, identities, keyed, virtual).Scan(&changed)
+	if err == nil && changed {
+		err = errIdentity
+	}
+	return err
 }
 
 // only keeps a statement from reaching into tables that inherit from r;
