@@ -97,9 +97,9 @@ func (c *crew) enlist() {
 	}
 	c.ended.Go(func() {
 		working.Wait()
-		C.penstock_destroy(state)
-		c.mu.Lock()
+		c.mu.Lock() // whoever dismisses them still uses the state when they have ended
 		defer c.mu.Unlock()
+		C.penstock_destroy(state)
 		c.state = nil
 		if c.asked > 0 && !c.closed {
 			c.enlist()
