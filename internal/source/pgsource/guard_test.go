@@ -194,7 +194,7 @@ func TestDroppedWhileLooked(t *testing.T) {
 	for i := range tables {
 		oid, err := tableOID(tables[i].ID)
 		noError(t, err)
-		rels[oid] = &relation{table: tables[i], oid: oid, owned: true}
+		rels[oid] = &relation{table: tables[i], oid: oid, owned: true, identity: "d"}
 	}
 	c.published = nil
 	refused, err := c.publish(t.Context(), c.sql, rels)

@@ -347,7 +347,8 @@ func TestForeignMessages(t *testing.T) {
 		db.Exec(t, fmt.Sprintf(`BEGIN; SELECT pg_replication_origin_session_setup('%[1]s'); SELECT pg_replication_origin_xact_setup('0/1', now());
 			INSERT INTO t SELECT g, 0, repeat('x', 500) FROM generate_series(%[2]d, %[3]d) g;
 			SELECT pg_logical_emit_message(true, 'somebody', repeat('m', 3000000)); SELECT pg_logical_emit_message(false, 'somebody', repeat('m', 3000000));
-			INSERT INTO t SELECT -g, 0, repeat('x', 500) FROM generate_series(%[2]d, %[3]d) g; COMMIT`, origin, 10*rows, 11*rows))
+			INSERT INTO t SELECT -g, 0, repeat('x', 500) FROM generate_series(%[2]d, %[3]d) g; COMMIT;
+			SELECT pg_replication_origin_session_reset()`, origin, 10*rows, 11*rows))
 	}
 	db.Exec(t, `SELECT pg_logical_emit_message(false, '', '')`, `SELECT pg_logical_emit_message(true, 'somebody', '')`, `INSERT INTO done VALUES (1, 0, '')`)
 	f.until(1)
