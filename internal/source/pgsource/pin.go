@@ -71,6 +71,15 @@ func (p *pin) open(ctx context.Context, hold func()) (err error) {
 // used again.
 func (p *pin) exportAtSlot(ctx context.Context, conn *pgconn.PgConn) (snapshot string, err error) {
 	slot := slotPrefix(p.capture.spec.Integration) + randomHex(3)
+	// It waits for transactions as one does for locks, until ctx ends; should the
+	// server not hear of that, not much longer.
+	wait := time.Duration(0)
+	if end, ok := ctx.Deadline(); ok {
+		wait = max(time.Until(end), 0) + time.Second
+	}
+	if _, err := conn.Exec(ctx, fmt.Sprintf("SET lock_timeout = %d", wait.Milliseconds())).ReadAll(); err != nil {
+		return "", err
+	}
 	results, err := conn.Exec(ctx, "CREATE_REPLICATION_SLOT "+quote(slot)+" TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT").ReadAll()
 	switch {
 	case err != nil && ctx.Err() != nil:
