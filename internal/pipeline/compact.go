@@ -204,9 +204,9 @@ func (c *compactor) complete(rows *penstock.Rows, e *entry) {
 	}
 }
 
-// byRow compacts a table whose rows are told apart by nothing but all their
-// values, so that equal rows are interchangeable, from a row on.
-func (c *compactor) byRow(tc *penstock.TableChanges, b *penstock.TableBatch, first int) {
+// resetByRow makes ready for a table whose rows are told apart by all of their
+// values.
+func (c *compactor) resetByRow(tc *penstock.TableChanges) {
 	n := len(tc.Ops)
 	c.reset(n)
 	c.keyed = false
@@ -216,6 +216,12 @@ func (c *compactor) byRow(tc *penstock.TableChanges, b *penstock.TableBatch, fir
 	}
 	c.next, c.gone = grown(c.next, n), grown(c.gone, n)
 	clear(c.gone)
+}
+
+// byRow compacts a table whose rows are told apart by nothing but all their
+// values, so that equal rows are interchangeable, from a row on.
+func (c *compactor) byRow(tc *penstock.TableChanges, b *penstock.TableBatch, first int) {
+	c.resetByRow(tc)
 	c.removes = c.removes[:0]
 	puts := 0
 	for i, op := range tc.Ops[first:] {
@@ -238,7 +244,7 @@ func (c *compactor) byRow(tc *penstock.TableChanges, b *penstock.TableBatch, fir
 		}
 	}
 	b.Remove, b.Put = slices.Clone(c.removes), make([]int32, 0, puts)
-	for i := first; i < n; i++ {
+	for i := first; i < len(tc.Ops); i++ {
 		if !c.gone[i] {
 			b.Put = append(b.Put, int32(i))
 		}

@@ -185,15 +185,7 @@ func unlessNone(bases []int32) []int32 {
 // versionsByRow is byRow for a table in history mode, also for one without an
 // identity, of which nothing is removed but all.
 func (c *compactor) versionsByRow(tc *penstock.TableChanges, b *penstock.TableBatch) (end int) {
-	n := len(tc.Ops)
-	c.reset(n)
-	c.keyed = false
-	c.all = c.all[:0]
-	for i := range tc.Table.Columns {
-		c.all = append(c.all, i)
-	}
-	c.next, c.gone = grown(c.next, n), grown(c.gone, n)
-	clear(c.gone)
+	c.resetByRow(tc)
 	since := 0 // rows before this were emptied
 	for i, op := range tc.Ops {
 		row := int32(i)
@@ -236,7 +228,7 @@ func (c *compactor) versionsByRow(tc *penstock.TableChanges, b *penstock.TableBa
 			v.PutAt.AppendInt64(c.at[i])
 		}
 	}
-	return n
+	return len(tc.Ops)
 }
 
 // endsRow ends the version that a row would store.

@@ -327,3 +327,33 @@ func mustConn(t *testing.T, c *capture) *pgx.Conn {
 	noError(t, err)
 	return conn
 }
+
+// TestIdentityChangedWhileLooked: a table whose replica identity has changed
+// since it was looked at is not published as what it was, and the others are.
+func TestIdentityChangedWhileLooked(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Shared(t)
+	db.Exec(t, `CREATE TABLE full_now (id int PRIMARY KEY)`, `CREATE TABLE keyless_now (id int PRIMARY KEY)`, `CREATE TABLE stays (id int PRIMARY KEY)`)
+	c := captureOf(t, db.URL(), db.Name)
+	tables, _, err := c.Tables(t.Context())
+	noError(t, err)
+	db.Exec(t, `ALTER PUBLICATION `+publicationName(c.spec.Integration)+` DROP TABLE full_now, keyless_now, stays`,
+		`ALTER TABLE full_now REPLICA IDENTITY FULL`, `ALTER TABLE keyless_now DROP CONSTRAINT keyless_now_pkey`)
+	rels := map[uint32]*relation{}
+	for i := range tables {
+		oid, err := tableOID(tables[i].ID)
+		noError(t, err)
+		rels[oid] = &relation{table: tables[i], oid: oid, owned: true, identity: "d"}
+	}
+	c.published = nil
+	refused, err := c.publish(t.Context(), c.sql, rels)
+	noError(t, err)
+	members, err := publicationMembers(t.Context(), c.sql, publicationName(c.spec.Integration))
+	noError(t, err)
+	for oid, r := range rels {
+		_, member := members[oid]
+		if stays := r.table.Name == "stays"; member != stays || isGone(refused[oid]) == stays {
+			t.Errorf("table %s: published %t, refused: %v", r.table.Name, member, refused[oid])
+		}
+	}
+}

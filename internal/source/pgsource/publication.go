@@ -89,10 +89,11 @@ func (c *capture) look(ctx context.Context, conn *pgx.Conn) (tables []penstock.T
 var errRenamed = errors.New("another table has taken its name")
 
 // isGone reports whether a statement failed because a table, or its schema, has
-// been dropped, or has another name.
+// been dropped, or has another name, or because a table is another than it was
+// looked at as: the next look finds out.
 func isGone(err error) bool {
 	state := sqlState(err)
-	return err == errRenamed || state == "42P01" || state == "3F000"
+	return err == errRenamed || err == errIdentity || state == "42P01" || state == "3F000"
 }
 
 // refusal says why a table could not be published.
@@ -341,7 +342,8 @@ func addTables(ctx context.Context, conn *pgx.Conn, name string, rels []*relatio
 		}
 		for _, r := range chunk {
 			switch err := add(r); {
-			case errors.Is(err, errIdentity): // left out, for the next look
+			case errors.Is(err, errIdentity):
+				refused[r.oid] = errIdentity
 			case sqlState(err) == "42710":
 			case sqlState(err) != "":
 				refused[r.oid] = err
