@@ -357,3 +357,44 @@ func TestIdentityChangedWhileLooked(t *testing.T) {
 		}
 	}
 }
+
+// TestPinOutlastsLockTimeout: a pin waits for a transaction that is open at the
+// source for longer than our statements wait for locks.
+func TestPinOutlastsLockTimeout(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Shared(t)
+	c := captureOf(t, db.URL(), db.Name)
+	open := db.Conn(t)
+	_, err := open.Exec(t.Context(), `BEGIN; SELECT txid_current()`)
+	noError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var p penstock.Pin
+	pinned := make(chan error, 1)
+	go func() {
+		var err error
+		p, err = c.Pin(ctx, position{}.encode(), func() {})
+		pinned <- err
+	}()
+	limit, err := time.ParseDuration(lockTimeout)
+	noError(t, err)
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	var waiting time.Time
+	for waiting.IsZero() || time.Since(waiting) < limit+limit/4 {
+		select {
+		case err := <-pinned:
+			t.Fatalf("pinned while a transaction was open: %v", err)
+		case <-poll.C:
+		}
+		var waits bool
+		noError(t, open.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid' AND transactionid = txid_current()::text::xid)`).Scan(&waits))
+		if waits && waiting.IsZero() {
+			waiting = time.Now()
+		}
+	}
+	_, err = open.Exec(ctx, `COMMIT`)
+	noError(t, err)
+	noError(t, <-pinned)
+	noError(t, p.Close())
+}
