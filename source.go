@@ -211,7 +211,8 @@ type Stream interface {
 	// limit bytes, and returns at a transaction boundary, or, where a single
 	// transaction exceeds the limit, inside it with c.Open set. The caller may
 	// pass the same c again to have more added, unless c.Open is set, Reshaped
-	// or Passed are not empty, or it is full.
+	// or Passed are not empty, or it is full. KindPositionLost means that the
+	// source has what follows and will never be able to read it.
 	Next(ctx context.Context, c *Changes, limit int) error
 	// Wake makes a Next that waits at a transaction boundary return with what
 	// it has, possibly nothing. If none waits, the next one does not. It may

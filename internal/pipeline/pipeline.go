@@ -186,8 +186,8 @@ func (p *Pipeline) carry(ctx context.Context) (err error) {
 		return nil
 	})
 	err = g.Wait()
-	if over := limitOf(err); over != nil {
-		return p.giveUp(ctx, dest, over)
+	if lost := p.lostOf(err); lost != nil {
+		return p.giveUp(ctx, dest, lost)
 	}
 	return err
 }
@@ -275,7 +275,7 @@ func (p *Pipeline) endBeside() {
 		p.status.setLoadFailed(err)
 		for id := range p.beside.tables {
 			if penstock.ProblemOf(err) == penstock.ProblemWALLimit {
-				p.retry.holdBack(id, minLimitPause, maxLimitPause)
+				p.retry.holdBack(id, minGivenUpPause, maxGivenUpPause)
 			} else {
 				p.retry.backOff(id)
 			}

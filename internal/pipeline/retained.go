@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -54,16 +55,18 @@ func (s *status) setWaiting(f *penstock.Finding) {
 	s.change(func() { s.open = f })
 }
 
-// setGivenUp takes note that what the source kept was given up, and of how
-// long it will take until tables are loaded again.
-func (s *status) setGivenUp(err error, pause time.Duration) {
+// setGivenUp takes note of why the position was given up, and of how long it
+// will take until tables are loaded again.
+func (s *status) setGivenUp(lost error, pause time.Duration) {
 	s.change(func() {
-		p := penstock.Problem{Code: penstock.ProblemWALLimit, Severity: penstock.SeverityWarning, Database: s.s.Database.SourceDatabase, Since: time.Now().UTC(),
-			Message: penstock.MessageOf(err) + "; all tables are being loaded again and stay readable meanwhile", Mend: "raise wal_limit if the source's disk allows"}
+		p := penstock.Problem{Code: cmp.Or(penstock.ProblemOf(lost), penstock.ProblemPositionLost), Severity: penstock.SeverityWarning, Database: s.s.Database.SourceDatabase, Since: time.Now().UTC(),
+			Message: penstock.MessageOf(lost) + "; all tables are being loaded again and stay readable meanwhile", Mend: penstock.MendOf(lost)}
 		if pause > 0 {
 			p.Severity = penstock.SeverityAttention
-			p.Message = fmt.Sprintf("%s; loading the tables again reached it as well and waits for %s, what is there stays readable", penstock.MessageOf(err), pause)
-			p.Mend = "raise wal_limit, or load.connections, and restart"
+			p.Message = fmt.Sprintf("%s; it was so before while the tables were loaded again, which now waits for %s, what is there stays readable", penstock.MessageOf(lost), pause)
+			if p.Code == penstock.ProblemWALLimit {
+				p.Mend = "raise wal_limit, or load.connections, and restart"
+			}
 		}
 		s.lost = &p
 	})

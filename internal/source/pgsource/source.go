@@ -41,6 +41,7 @@ type Source struct {
 	limiter     *limiter // nil: none
 	chunkPages  int64    // that a chunk of a load reads
 	trigger     DDLTrigger
+	undecodable undecodable
 }
 
 var _ penstock.Source = (*Source)(nil)

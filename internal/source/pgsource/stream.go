@@ -254,7 +254,7 @@ func (s *stream) broken(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	return classify(s.feedback.cause(err), "read the stream of "+s.capture.where())
+	return s.cannotDecode(classify(s.feedback.cause(err), "read the stream of "+s.capture.where()))
 }
 
 // step handles one message, kept or of the server, or receives more of them.
