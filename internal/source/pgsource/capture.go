@@ -186,6 +186,13 @@ func (c *capture) createSlot(ctx context.Context, conn *pgx.Conn, slot string) (
 	if err == nil {
 		err = conn.QueryRow(ctx, create, slot).Scan(&at)
 	}
+	var start lsn
+	if err == nil {
+		start, err = parseLSN(at)
+	}
+	if err == nil {
+		start, err = c.settle(ctx, conn, slot, start)
+	}
 	if _, again := conn.Exec(ctx, "SET lock_timeout = '"+lockTimeout+"'"); err == nil {
 		err = again
 	}
@@ -194,10 +201,7 @@ func (c *capture) createSlot(ctx context.Context, conn *pgx.Conn, slot string) (
 	if sqlState(err) == "42501" {
 		return 0, &penstock.Error{Kind: penstock.KindSetting, Code: penstock.ProblemSourceRights, Op: "create slot " + slot + " on " + c.where(), Err: inPlainWords(err), Mend: replicationStatement(c.source.base.User)}
 	}
-	if err != nil {
-		return 0, classify(err, "create slot "+slot+" on "+c.where())
-	}
-	return parseLSN(at)
+	return start, classify(err, "create slot "+slot+" on "+c.where())
 }
 
 // watchSlotWait tells, until ctx ends, which transaction keeps a slot from
