@@ -133,7 +133,11 @@ func (c *capture) findAnchor(ctx context.Context, p position, given lsn, lost fu
 			err = errMessage
 		}
 		if err != nil {
-			return classify(feedback.cause(err), "look for the last transaction on "+c.where())
+			err = classify(feedback.cause(err), "look for the last transaction on "+c.where())
+			if f.inProgress {
+				err = c.undecodedInProgress(err)
+			}
+			return err
 		}
 	}
 }

@@ -22,6 +22,8 @@ type feed struct {
 	conn net.Conn
 	raw  *net.TCPConn // under conn; nil if it is no TCP connection
 
+	inProgress bool // the server was asked for transactions in progress
+
 	buf  []byte
 	r, w int // buf[r:w] has been received and not consumed
 

@@ -42,7 +42,13 @@ const startTimeout = time.Minute
 // it takes over from pc, once the server streams. A slot that a dead predecessor of ours still holds is
 // waited for, some seconds.
 func (c *capture) startReplication(ctx context.Context, pc *pgconn.PgConn, p position) (net.Conn, *feed, error) {
-	options := c.outputOptions(serverMajor(pc))
+	whole, err := c.source.whole.wanted(ctx, pc, c.spec.Database, p.resume())
+	if err != nil {
+		pc.Close(context.WithoutCancel(ctx))
+		return nil, nil, classify(err, "look up where the WAL ends on "+c.where())
+	}
+	inProgress := !whole && c.inProgress(serverMajor(pc))
+	options := c.outputOptions(serverMajor(pc), inProgress)
 	// On a slow machine the driver may be reading in the background still, and
 	// would take the server's answer away.
 	if err := pc.SyncConn(ctx); err != nil {
@@ -59,6 +65,7 @@ func (c *capture) startReplication(ctx context.Context, pc *pgconn.PgConn, p pos
 	}
 	command := fmt.Sprintf(`START_REPLICATION SLOT %s LOGICAL %s (%s, publication_names '%s')`, quote(p.slot), p.resume(), options, strings.Join(names, ","))
 	f := newFeed(conn)
+	f.inProgress = inProgress
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	stop := f.watch(ctx)

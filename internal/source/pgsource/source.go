@@ -42,6 +42,7 @@ type Source struct {
 	chunkPages  int64    // that a chunk of a load reads
 	trigger     DDLTrigger
 	undecodable undecodable
+	whole       wholeOnly
 }
 
 var _ penstock.Source = (*Source)(nil)

@@ -254,7 +254,11 @@ func (s *stream) broken(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	return s.cannotDecode(classify(s.feedback.cause(err), "read the stream of "+s.capture.where()))
+	err = classify(s.feedback.cause(err), "read the stream of "+s.capture.where())
+	if s.feed.inProgress {
+		return s.capture.undecodedInProgress(err)
+	}
+	return s.cannotDecode(err)
 }
 
 // step handles one message, kept or of the server, or receives more of them.

@@ -28,11 +28,14 @@ const streamedSince = 14
 // pg_logical_emit_message.
 const messagesSince = 14
 
+// inProgress reports whether transactions may come before they have committed.
+func (c *capture) inProgress(major int) bool { return major >= streamedSince && c.spec.Spill != nil }
+
 // outputOptions are the options of pgoutput that say how transactions come,
 // and whether what our event trigger says does.
-func (c *capture) outputOptions(major int) string {
+func (c *capture) outputOptions(major int, inProgress bool) string {
 	options := `proto_version '1'`
-	if major >= streamedSince && c.spec.Spill != nil {
+	if inProgress {
 		options = `proto_version '2', streaming 'on'`
 	}
 	if c.told && major >= messagesSince {
