@@ -22,6 +22,7 @@
 //   - pin.go          Pin, View: source and destination at one position, to be compared
 //   - spill.go        Spill: room on disk for a Capture
 //   - target.go       Target, Destination: the seam to warehouses written
+//   - layout.go       Layout: a Destination that is laid out for its tables
 //   - warehouse.go    Warehouse, Session: the seam to warehouses queried
 //   - journal.go      Journal: what streams have done, for people to look at
 //   - refresh.go      Refresh: which tables are to be loaded again

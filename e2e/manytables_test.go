@@ -23,8 +23,7 @@ const tablesEnv = "PENSTOCK_TEST_TABLES"
 // TestManyTables: a database of many small tables, and one with as many columns
 // as PostgreSQL has, stays within the memory that the program may take
 // (promise 7) and costs nearly nothing while it rests. Where it measures, there is
-// no such table: once it has been moved into the file it takes more memory than
-// there is here (docs/operations.md).
+// no such table, so that the figures are those of small ones.
 func TestManyTables(t *testing.T) {
 	t.Parallel()
 	n, measured := 100, false

@@ -33,6 +33,9 @@ const (
 	// A destination database being dropped: its file renamed, and removed.
 	TargetBeforeRemove Point = "target.before-remove"
 	TargetAfterRemove  Point = "target.after-remove"
+	// A destination database laid out anew: its copy complete, and in its place.
+	TargetBeforeRelaid Point = "target.before-relaid"
+	TargetAfterRelaid  Point = "target.after-relaid"
 
 	// What the source is told and made to keep.
 	PipelineBeforeAck    Point = "pipeline.before-ack"    // applied, and the source does not know
@@ -66,6 +69,7 @@ func All() []Point {
 		TargetBeforeCommit, TargetAfterCommit, TargetBeforePartial, TargetAfterPartial, TargetBeforeSwap, TargetAfterSwap,
 		TargetBeforeDrop, TargetAfterDrop, TargetBeforeEnsure, TargetAfterEnsure, TargetBeforeKeep, TargetAfterKeep, TargetBeforeAppend, TargetAfterAppend,
 		TargetBeforeLoaded, TargetAfterLoaded, TargetBeforeStates, TargetAfterStates, TargetBeforeForget, TargetAfterForget, TargetBeforeRemove, TargetAfterRemove,
+		TargetBeforeRelaid, TargetAfterRelaid,
 		PipelineBeforeAck, PipelineAfterAck, PipelineUnstored, SourceBeforeSlot, SourceBeforePublish, SourceAfterPublish,
 		SourceSlotsDropped, SourceAfterForgotten, SourceBeforeSpill, SourceBeforeReplay, StoreBeforeWrite, StoreAfterWrite,
 		ControlCleaned, ControlDetached, ControlOrphanKept, ControlRecordGone, ControlOrphanClean,

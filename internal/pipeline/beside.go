@@ -51,6 +51,10 @@ func (b *beside) has(t *penstock.Table) bool {
 }
 
 func (p *Pipeline) runBeside(ctx context.Context, follower penstock.Follower, tables []penstock.Table) error {
+	tables, err := p.fit(ctx, tables)
+	if err != nil || len(tables) == 0 {
+		return err
+	}
 	if err := p.ensure(ctx, tables); err != nil {
 		return err
 	}

@@ -42,6 +42,10 @@ type copied struct{ rows, bytes int64 }
 // that changes under it, or alone cannot be read, is left for a later turn; the
 // others go on (promise 5). What begun has of tables is not read again.
 func (p *Pipeline) load(ctx context.Context, tables []penstock.Table, begun map[penstock.TableID]*penstock.PartialLoad) error {
+	tables, err := p.fit(ctx, tables)
+	if err != nil || len(tables) == 0 {
+		return err
+	}
 	if err := p.ensure(ctx, slices.DeleteFunc(slices.Clone(tables), func(t penstock.Table) bool { return begun[t.ID] != nil })); err != nil {
 		return err
 	}

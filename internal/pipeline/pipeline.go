@@ -139,7 +139,7 @@ func (p *Pipeline) run(ctx context.Context) (err error) {
 	p.capture = p.cfg.Source.Capture(spec)
 	defer func() { err = errors.Join(err, p.capture.Close()) }()
 	for ctx.Err() == nil {
-		if err := p.carry(ctx); !errors.Is(err, errAbandoned) {
+		if err := p.carry(ctx); !errors.Is(err, errAbandoned) && !errors.Is(err, penstock.ErrReopen) {
 			return err
 		}
 	}
@@ -147,9 +147,10 @@ func (p *Pipeline) run(ctx context.Context) (err error) {
 }
 
 // carry replicates into the destination until ctx ends or something breaks.
-// errAbandoned means that the destination must be opened anew, no more.
+// errAbandoned and penstock.ErrReopen mean that the destination must be opened
+// anew, no more.
 func (p *Pipeline) carry(ctx context.Context) (err error) {
-	dest, err := p.cfg.Target.Open(ctx, p.cfg.Spec)
+	dest, err := p.openTarget(ctx)
 	if err != nil {
 		return err
 	}
@@ -195,7 +196,9 @@ func (p *Pipeline) carry(ctx context.Context) (err error) {
 // turn does what is to be done about tables, and then streams until there is
 // something to do again.
 func (p *Pipeline) turn(ctx context.Context) error {
-	p.endBeside()
+	if err := p.endBeside(); err != nil {
+		return err
+	}
 	if err := p.writer.do(ctx, func(penstock.Destination) error { p.writer.rejoin = false; return nil }); err != nil {
 		return err
 	}
@@ -253,20 +256,24 @@ func (p *Pipeline) loading() bool { return p.beside != nil }
 
 // endBeside takes note of a load beside the stream that has ended. What it has
 // not loaded is tried again; what is wrong with the source or the target shows
-// in the stream as well, and is handled there.
-func (p *Pipeline) endBeside() {
+// in the stream as well, and is handled there. It returns penstock.ErrReopen if
+// that is what the load has ended with.
+func (p *Pipeline) endBeside() error {
 	if p.beside == nil {
-		return
+		return nil
 	}
 	select {
 	case <-p.beside.done:
 	default:
-		return
+		return nil
 	}
 	err := p.beside.err
 	p.status.setLoadFailed(nil)
 	switch {
 	case err == nil:
+	case errors.Is(err, penstock.ErrReopen):
+		p.beside = nil
+		return err
 	case penstock.KindOf(err) == penstock.KindQuota:
 		p.log.Warn("tables are loaded while the stream stands still", "error", err)
 		p.cannotFollow = true
@@ -282,6 +289,7 @@ func (p *Pipeline) endBeside() {
 		}
 	}
 	p.beside = nil
+	return nil
 }
 
 // stopBeside ends a load beside the stream, if there is one.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"penstock"
@@ -29,8 +30,12 @@ func tooLarge(err error) *penstock.TooLarge {
 
 // tooLargeState is the state of a table that has failed for want of memory.
 func tooLargeState(t *penstock.TooLarge) penstock.TableStatus {
+	what := "values"
+	if t.Columns > 0 {
+		what = "columns"
+	}
 	return penstock.TableStatus{Table: *t.Table, State: penstock.TableFailed,
-		Reason: string(penstock.ProblemMemoryExhausted) + ": " + t.Error() + "; to mend it: " + t.Mend() + ", or remove the values at the source or the table from the data filter"}
+		Reason: string(penstock.ProblemMemoryExhausted) + ": " + t.Error() + "; to mend it: " + t.Mend() + ", or remove " + what + " at the source or the table from the data filter"}
 }
 
 // blame names the table to which it is due that a batch does not fit into the
@@ -64,11 +69,37 @@ func (p *Pipeline) blame(b *penstock.Batch, err error) *penstock.TooLarge {
 // failTooLarge records, while the stream is open, that a table has failed for
 // want of memory. The stream is opened anew without it.
 func (p *Pipeline) failTooLarge(ctx context.Context, t *penstock.TooLarge) error {
-	state := tooLargeState(t)
-	p.log.Warn("table failed", "table", t.Table.String(), "reason", state.Reason)
-	p.retry.holdBack(t.Table.ID, minTooLargePause, maxTooLargePause)
-	if err := p.writer.do(ctx, func(d penstock.Destination) error { return d.SetStates(ctx, []penstock.TableStatus{state}) }); err != nil {
+	if err := p.recordTooLarge(ctx, t); err != nil {
 		return err
 	}
 	return errRejoin
+}
+
+func (p *Pipeline) recordTooLarge(ctx context.Context, t *penstock.TooLarge) error {
+	state := tooLargeState(t)
+	p.log.Warn("table failed", "table", t.Table.String(), "reason", state.Reason)
+	p.retry.holdBack(t.Table.ID, minTooLargePause, maxTooLargePause)
+	return p.writer.do(ctx, func(d penstock.Destination) error { return d.SetStates(ctx, []penstock.TableStatus{state}) })
+}
+
+// fit returns those of the tables to be loaded that the destination can have;
+// the others fail. penstock.ErrReopen if it has to be laid out anew for them.
+func (p *Pipeline) fit(ctx context.Context, tables []penstock.Table) ([]penstock.Table, error) {
+	for {
+		err := p.writer.do(ctx, func(d penstock.Destination) error {
+			if l, ok := d.(penstock.Layout); ok {
+				return l.Fits(ctx, tables)
+			}
+			return nil
+		})
+		t := tooLarge(err)
+		if t == nil {
+			return tables, err
+		}
+		id := t.Table.ID
+		if err := p.recordTooLarge(ctx, t); err != nil {
+			return nil, err
+		}
+		tables = slices.DeleteFunc(slices.Clone(tables), func(x penstock.Table) bool { return x.ID == id })
+	}
 }

@@ -186,6 +186,11 @@ func (d *Destination) dropEmptySchema(ctx context.Context, tx *metaChange, schem
 	return d.writer.exec(ctx, "DROP SCHEMA "+ident(d.db.alias)+"."+ident(schema))
 }
 
+// mostDescribed bounds what the engine keeps in memory while a table is altered:
+// for each statement a description of all its columns, some 600 bytes for one, until
+// the transaction has ended.
+const mostDescribed = 100_000
+
 // alterColumns changes the columns of a table; in history mode, also of that
 // of what is past.
 func (d *Destination) alterColumns(ctx context.Context, m *move) error {
@@ -201,6 +206,9 @@ func (d *Destination) alterColumns(ctx context.Context, m *move) error {
 	if m.v.History != nil {
 		statements = append(statements, m.columnStatements(d.past(&m.v), names, defaults)...)
 		m.v.History = m.v.History.altered(m.Alteration)
+	}
+	if len(statements)*len(names) > mostDescribed {
+		return fmt.Errorf("too many of its %d columns change at once", len(names))
 	}
 	m.v.Columns = names
 	return d.writer.execAll(ctx, statements...)

@@ -42,6 +42,9 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 	if len(b.Swap) > 0 && (len(b.Tables) > 0 || len(b.Alter) > 0 || d.pending.rows) {
 		return penstock.Errorf(penstock.KindInternal, "apply to database %q: a batch with Swap has rows", d.db.name)
 	}
+	if err := d.fitsAltered(b.Alter); err != nil {
+		return err
+	}
 	if !d.partial {
 		if err := d.lighten(ctx); err != nil {
 			return err

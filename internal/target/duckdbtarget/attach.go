@@ -25,8 +25,9 @@ type database struct {
 	path  string
 	spec  penstock.DatabaseSpec // zero for the built-in database
 	// err says why the database is not attached; nil if it is.
-	err  error
-	open *Destination // who writes to it
+	err      error
+	open     *Destination // who writes to it
+	relaying relaying     // belongs to who opens it, and to open
 }
 
 // attachAll attaches the databases found in the folder, and makes the built-in
@@ -52,9 +53,20 @@ func (w *Warehouse) attachAll(ctx context.Context) error {
 	if err != nil {
 		return fault(err, w.cfg.Dir, "open warehouse in %s", w.cfg.Dir)
 	}
+	latest := make(map[string]int) // generations of files, by the name of the first
 	for _, e := range entries {
-		name, n, ok := parseFileName(e.Name())
+		if first, generation := splitGeneration(e.Name()); e.Type().IsRegular() {
+			latest[first] = max(latest[first], generation)
+		}
+	}
+	for _, e := range entries {
+		first, generation := splitGeneration(e.Name())
+		name, n, ok := parseFileName(first)
 		switch {
+		case strings.Contains(e.Name(), fileSuffix+newSuffix):
+			if err := removeCopy(filepath.Join(w.cfg.Dir, e.Name())); err != nil {
+				w.log.Error("what is left of a database that was being laid out anew cannot be removed", "file", e.Name(), "err", err)
+			}
 		case strings.HasSuffix(e.Name(), fileSuffix+droppedSuffix):
 			path := filepath.Join(w.cfg.Dir, strings.TrimSuffix(e.Name(), droppedSuffix))
 			if err := finishRemoving(path); err != nil {
@@ -63,9 +75,15 @@ func (w *Warehouse) attachAll(ctx context.Context) error {
 		case name == BuiltIn || isCompanion(e.Name()):
 		case !ok || !e.Type().IsRegular():
 			w.log.Warn("foreign file in the warehouse's folder", "dir", w.cfg.Dir, "file", e.Name())
+		case generation < latest[first]: // removed below
 		default:
+			path := filepath.Join(w.cfg.Dir, e.Name())
 			// A failure is logged, remembered and found again by Open.
-			_ = w.attach(ctx, c, &database{name: name, alias: numbered(name, n), path: filepath.Join(w.cfg.Dir, e.Name())})
+			if err := w.attach(ctx, c, &database{name: name, alias: numbered(name, n), path: path}); err == nil {
+				if err := removeOlder(path); err != nil {
+					w.log.Warn("the file that a database was in cannot be removed", "file", e.Name(), "err", err)
+				}
+			}
 		}
 	}
 	return ctx.Err()
@@ -163,6 +181,19 @@ func (w *Warehouse) Open(ctx context.Context, spec penstock.DatabaseSpec) (penst
 	if penstock.ReservedDatabase(spec.Name) {
 		return nil, penstock.Errorf(penstock.KindConflict, "open database %q: the name is reserved", spec.Name)
 	}
+	d, err := w.open(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.relayed(ctx, d); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// open opens a destination database as it is.
+func (w *Warehouse) open(ctx context.Context, spec penstock.DatabaseSpec) (*Destination, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	inst, err := w.running(ctx)
@@ -184,6 +215,9 @@ func (w *Warehouse) Open(ctx context.Context, spec penstock.DatabaseSpec) (penst
 // openWith opens a destination database that will write through c.
 func (w *Warehouse) openWith(ctx context.Context, c *conn, spec penstock.DatabaseSpec) (*Destination, error) {
 	db := w.databases[spec.Name]
+	if db != nil && db.open != nil {
+		return nil, penstock.Errorf(penstock.KindConflict, "open database %q: it is being written to already", spec.Name)
+	}
 	if db == nil {
 		n := w.freeNumber(spec.Name)
 		if len(fileName(spec.Name, n)) > maxFileName+len(fileSuffix) {
@@ -205,14 +239,16 @@ func (w *Warehouse) openWith(ctx context.Context, c *conn, spec penstock.Databas
 			return nil, err
 		}
 		w.log.Info("destination database made", "database", db.name, "file", db.path)
-	case db.open != nil:
-		return nil, penstock.Errorf(penstock.KindConflict, "open database %q: it is being written to already", spec.Name)
 	case owned == spec:
 	case owned.Integration == "" && owned.SourceARN == spec.SourceARN && owned.SourceDatabase == spec.SourceDatabase:
 	default:
 		return nil, penstock.Errorf(penstock.KindConflict, "open database %q: it belongs to another integration or source database", spec.Name)
 	}
-	d := &Destination{w: w, db: db, inst: w.inst, writer: c, gate: newGate(w.cfg.Memory), weights: make(map[string]*weight)}
+	block, err := blockSize(ctx, c, db.alias)
+	if err != nil {
+		return nil, err
+	}
+	d := &Destination{w: w, db: db, inst: w.inst, writer: c, block: block, gate: newGate(w.cfg.Memory), weights: make(map[string]*weight)}
 	if err := d.recover(ctx, spec); err != nil {
 		return nil, err
 	}

@@ -19,6 +19,8 @@ type Destination struct {
 	w    *Warehouse
 	inst *instance
 	db   *database
+	// block is the size of the blocks of its file; see layout.go.
+	block int64
 
 	// writer is the connection of everything but chunks. A partial batch
 	// leaves a transaction open on it; what must be durable meanwhile goes

@@ -28,7 +28,7 @@
 //
 // Where to start reading: engine.go (the instance), attach.go (files and
 // ownership), meta.go and change.go (what a destination remembers),
-// destination.go, load.go, chunk.go, apply.go and alter.go (writing), session.go, police.go and
+// destination.go, layout.go and relayout.go (files for wide tables), load.go, chunk.go, apply.go and alter.go (writing), session.go, police.go and
 // statement.go (querying). chunkwrite.go and chunkread.go carry values in and
 // out.
 package duckdbtarget

@@ -51,7 +51,11 @@ func (w *Warehouse) Drop(ctx context.Context, name string) error {
 		// another Drop, or Open, takes from there.
 		db.err = errNeverCompleted
 	}
-	if err := removeDatabase(db.path); err != nil {
+	err = removeOlder(db.path) // else the next start would find it
+	if err == nil {
+		err = removeDatabase(db.path)
+	}
+	if err != nil {
 		return fault(err, db.path, "drop database %q", name)
 	}
 	delete(w.databases, name)
@@ -75,6 +79,20 @@ func removeDatabase(path string) error {
 	}
 	_ = failpoint.Here(failpoint.TargetAfterRemove)
 	return finishRemoving(path)
+}
+
+// removeOlder removes the files that a database was in before it was laid out
+// anew, as far as they are still there.
+func removeOlder(path string) error {
+	for _, older := range olderGenerations(path) {
+		if _, err := os.Lstat(older); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := removeDatabase(older); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // finishRemoving removes what is left of a database whose file has been given

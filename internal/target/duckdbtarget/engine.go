@@ -66,6 +66,10 @@ type Warehouse struct {
 	closed    bool
 
 	blocks knownBlocks
+	// purging is held by who deletes what is past, shared, and by who copies a
+	// database to lay it out anew.
+	purging sync.RWMutex
+	relays  chan struct{} // holds one while a database is laid out anew
 }
 
 // instance is one run of the engine. A fatal error ends it, and the next use
@@ -115,7 +119,7 @@ func Open(ctx context.Context, cfg Config) (*Warehouse, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	w := &Warehouse{cfg: cfg, log: cfg.Logger, databases: make(map[string]*database)}
+	w := &Warehouse{cfg: cfg, log: cfg.Logger, databases: make(map[string]*database), relays: make(chan struct{}, 1)}
 	for _, dir := range []string{cfg.Dir, cfg.SpillDir} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, &penstock.Error{Kind: penstock.KindSetting, Op: "open warehouse", Err: err, Mend: "make " + dir + " a folder that Penstock may write to"}

@@ -228,7 +228,7 @@ func (d *Destination) measure(ctx context.Context, v *version) (*weight, error) 
 		if err1 != nil || err2 != nil || n == 0 {
 			continue
 		}
-		w.heavy = append(w.heavy, &heavyPart{0, blocks * blockSize * min(n, int64(chunkRows)) / n})
+		w.heavy = append(w.heavy, &heavyPart{0, blocks * d.block * min(n, int64(chunkRows)) / n})
 	}
 	return w, nil
 }

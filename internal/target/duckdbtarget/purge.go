@@ -67,6 +67,23 @@ func (s *Session) purge(ctx context.Context, sql string) (rewritten string, ok b
 	return sql, false, nil
 }
 
+// purges is called before the transaction of a DELETE of what is past begins, and
+// purged when it has ended.
+func (s *Session) purges() error {
+	if !s.w.purging.TryRLock() {
+		return &penstock.SQLError{State: "55006", Message: "a destination database is being laid out anew", Hint: "try again later"}
+	}
+	s.purging = true
+	return nil
+}
+
+func (s *Session) purged() {
+	if s.purging {
+		s.purging = false
+		s.w.purging.RUnlock()
+	}
+}
+
 // deleteTarget finds the name of the table in DELETE FROM name …: its parts, where
 // it stands, and whether an alias follows. There are no parts if the statement
 // is not of that form.

@@ -94,6 +94,7 @@ func (r *Result) end(ctx context.Context, err error) error {
 		if err != nil {
 			s.conn.rollback()
 		}
+		s.purged()
 	}
 	r.err = err
 	return err

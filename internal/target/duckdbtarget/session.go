@@ -85,6 +85,7 @@ type Session struct {
 	writable bool // there is a built-in database to write to
 
 	explicit bool    // a transaction begun by the client is open
+	purging  bool    // holds Warehouse.purging
 	result   *Result // being read
 
 	mu     sync.Mutex
@@ -296,6 +297,7 @@ func (s *Session) qualify(ctx context.Context, sql string, schemas []schemaName)
 func (s *Session) Close() error {
 	s.conn.abort()
 	s.aux.abort()
+	s.purged()
 	return nil
 }
 

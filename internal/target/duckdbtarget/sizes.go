@@ -14,7 +14,6 @@ import (
 )
 
 const (
-	blockSize     = 256 << 10 // of the engine's files
 	unknownBlocks = -1
 	atOnce        = 100 // tables asked about in one statement; the engine plans them together
 
@@ -112,6 +111,10 @@ func (k *knownBlocks) sizes(ctx context.Context, c *conn, alias string) (map[pen
 	for _, e := range estimated {
 		estimates[[2]string{e[0], e[1]}], _ = strconv.ParseInt(e[2], 10, 64)
 	}
+	block, err := blockSize(ctx, c, alias)
+	if err != nil {
+		return nil, err
+	}
 	var all []*sizing
 	for _, row := range entries {
 		e, err := decodeEntry(row[1])
@@ -142,7 +145,7 @@ func (k *knownBlocks) sizes(ctx context.Context, c *conn, alias string) (map[pen
 	k.remember(alias, all)
 	sizes := make(map[penstock.TableID]penstock.TableSize, len(all))
 	for _, s := range all {
-		before, bytes := sizes[s.id], max(s.blocks*blockSize, -1)
+		before, bytes := sizes[s.id], max(s.blocks*block, -1)
 		if bytes < 0 || before.Bytes < 0 {
 			before.Bytes, bytes = -1, 0
 		}

@@ -177,7 +177,11 @@ func (st *Statement) Query(ctx context.Context, args []*string) (penstock.Result
 	r := &Result{statement: st, own: !s.explicit}
 	switch {
 	case r.own && st.purge:
+		if err := s.purges(); err != nil {
+			return nil, err
+		}
 		if err := s.run(ctx, "BEGIN TRANSACTION"); err != nil {
+			s.purged()
 			return nil, err
 		}
 	case r.own:
@@ -190,6 +194,7 @@ func (st *Statement) Query(ctx context.Context, args []*string) (penstock.Result
 	if err := s.do(ctx, func() error { return st.execute(r, values) }); err != nil {
 		if r.own {
 			s.conn.rollback()
+			s.purged()
 		}
 		return nil, err
 	}

@@ -9,7 +9,10 @@ import (
 	"penstock"
 )
 
-var _ penstock.Destination = (*Destination)(nil)
+var (
+	_ penstock.Destination = (*Destination)(nil)
+	_ penstock.Layout      = (*Destination)(nil)
+)
 
 // Destination is a database of a Target, open for writing.
 type Destination struct {
@@ -105,6 +108,13 @@ func (db *database) state() penstock.DestinationState {
 			cmp.Compare(a.Table.ID, b.Table.ID))
 	})
 	return st
+}
+
+// Fits implements penstock.Layout: whatever there is has room, unless Intercept
+// says otherwise.
+func (d *Destination) Fits(ctx context.Context, _ []penstock.Table) error {
+	defer d.target.mu.Unlock()
+	return d.begin(ctx, "Fits")
 }
 
 // Ensure implements penstock.Destination.
