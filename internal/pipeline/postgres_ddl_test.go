@@ -191,3 +191,70 @@ func TestChangedWhileStopped(t *testing.T) {
 	b.db.Exec(t, `ALTER TABLE bare REPLICA IDENTITY FULL`, `INSERT INTO bare VALUES (1, 'again')`)
 	b.settle(t, "public.bare")
 }
+
+// TestNamesExchangedForAWhile: rows that came while two columns had each other's
+// name are in the right ones also if nobody looked meanwhile.
+func TestNamesExchangedForAWhile(t *testing.T) {
+	t.Parallel()
+	b := setupWith(t, 0, pgsource.DDLTriggerOff, `CREATE TABLE t (id int PRIMARY KEY, a text, b text)`, `INSERT INTO t VALUES (1, 'a', 'b')`)
+	b.settle(t, "public.t")
+	const exchange = `ALTER TABLE t RENAME a TO between; ALTER TABLE t RENAME b TO a; ALTER TABLE t RENAME between TO b; `
+	b.db.Exec(t, `BEGIN; `+exchange+`INSERT INTO t (id, a, b) VALUES (2, 'into b', 'into a'); `+exchange+`COMMIT`)
+	b.settle(t, "public.t")
+}
+
+// TestPartitionAwayForAWhile: what was done to a partition while it was none is
+// in the table once it is one again, also if nobody looked meanwhile.
+func TestPartitionAwayForAWhile(t *testing.T) {
+	t.Parallel()
+	b := setupWith(t, 0, pgsource.DDLTriggerOff, `CREATE TABLE t (id int PRIMARY KEY, a int) PARTITION BY RANGE (id)`,
+		`CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (0) TO (100)`, `CREATE TABLE t_2 PARTITION OF t FOR VALUES FROM (100) TO (200) PARTITION BY RANGE (id)`,
+		`CREATE TABLE t_21 PARTITION OF t_2 DEFAULT`, `INSERT INTO t SELECT g, g FROM generate_series(0, 199) g`)
+	b.settle(t, "public.t")
+	b.db.Exec(t, `BEGIN; ALTER TABLE t DETACH PARTITION t_1; UPDATE t_1 SET a = -a; DELETE FROM t_1 WHERE id = 7; ALTER TABLE t ATTACH PARTITION t_1 FOR VALUES FROM (0) TO (100); COMMIT`)
+	b.settle(t, "public.t")
+	b.db.Exec(t, `BEGIN; ALTER TABLE t DETACH PARTITION t_2; UPDATE t_2 SET a = -a; ALTER TABLE t ATTACH PARTITION t_2 FOR VALUES FROM (100) TO (200); COMMIT`)
+	b.settle(t, "public.t")
+}
+
+// TestPartitionLeaving: what DETACH … CONCURRENTLY has hidden from the table at
+// the source is not in it here either, however long that waits to be completed.
+func TestPartitionLeaving(t *testing.T) {
+	b := setup(t, `CREATE TABLE t (id int PRIMARY KEY, a int) PARTITION BY RANGE (id)`,
+		`CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (0) TO (100)`, `CREATE TABLE t_2 PARTITION OF t FOR VALUES FROM (100) TO (200)`,
+		`INSERT INTO t SELECT g, g FROM generate_series(0, 199) g`)
+	b.settle(t, "public.t")
+	reader, detacher := b.db.Conn(t), b.db.Conn(t)
+	if _, err := reader.Exec(t.Context(), `BEGIN; SELECT FROM t`); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := detacher.Exec(context.Background(), `ALTER TABLE t DETACH PARTITION t_2 CONCURRENTLY`)
+		ended <- err
+	}()
+	looking := b.db.Conn(t)
+	await(t, "the partition to be leaving", func() (leaving bool) {
+		if err := looking.QueryRow(t.Context(), `SELECT bool_or(inhdetachpending) FROM pg_inherits WHERE inhrelid = 't_2'::regclass`).Scan(&leaving); err != nil {
+			t.Fatal(err)
+		}
+		return leaving
+	})
+	left := func() bool { return len(b.rows("public.t")) == 100 }
+	await(t, "its rows to leave", left)
+	b.db.Exec(t, `UPDATE t SET a = a + 1`)
+	b.settle(t, "public.t")
+	b.db.EndSessions(t, `SELECT pid FROM pg_stat_activity WHERE pid = $1`, detacher.PgConn().PID())
+	if err := <-ended; err == nil {
+		t.Fatal("the partition is detached while the table is read")
+	}
+	b.db.Exec(t, `INSERT INTO t_2 VALUES (150, 1) ON CONFLICT (id) DO UPDATE SET a = 0`)
+	if _, err := reader.Exec(t.Context(), `COMMIT`); err != nil {
+		t.Fatal(err)
+	}
+	b.db.Exec(t, `ALTER TABLE t DETACH PARTITION t_2 FINALIZE`, `UPDATE t_2 SET a = 5 WHERE id = 151`, `UPDATE t SET a = a + 1`)
+	b.settle(t, "public.t", "public.t_2")
+	if !left() {
+		t.Errorf("the table has %d rows", len(b.rows("public.t")))
+	}
+}

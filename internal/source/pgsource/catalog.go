@@ -47,11 +47,14 @@ const identityNames = `SELECT array_agg(a.attname ORDER BY a.attname) AS names
 
 // leavesOf selects the leaves of the partitioned table %s, as relid, from the
 // catalog alone: pg_partition_tree waits for whoever has locked one of them.
-const leavesOf = `WITH RECURSIVE tree(relid) AS (
-    SELECT inhrelid FROM pg_inherits WHERE inhparent = %s
+// since is another whenever a leaf, or what it is in, has been attached anew;
+// leaving are those that DETACH … CONCURRENTLY has hidden, and not let go yet.
+const leavesOf = `WITH RECURSIVE tree(relid, since, leaving) AS (
+    SELECT h.inhrelid, h.xmin::text, COALESCE((to_jsonb(h) ->> 'inhdetachpending')::bool, false) FROM pg_inherits h WHERE h.inhparent = %s
     UNION ALL
-    SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.relid)
-  SELECT relid FROM tree WHERE EXISTS (SELECT FROM pg_class x WHERE x.oid = tree.relid AND x.relkind = 'r')`
+    SELECT i.inhrelid, tree.since || '.' || i.xmin, tree.leaving OR COALESCE((to_jsonb(i) ->> 'inhdetachpending')::bool, false)
+    FROM tree JOIN pg_inherits i ON i.inhparent = tree.relid)
+  SELECT relid, since, leaving FROM tree WHERE EXISTS (SELECT FROM pg_class x WHERE x.oid = tree.relid AND x.relkind = 'r')`
 
 // relationQuery: what is logged of a changed row, and whether the server
 // refuses a change, is decided by the partition that the row is in, not by the
@@ -68,7 +71,7 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistenc
        COALESCE(parts.names, ''), COALESCE(parts.unlike, ''), COALESCE(parts.unfull, '')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL (
-  SELECT string_agg(l.oid || '/' || pg_relation_filenode(l.oid), ' ' ORDER BY l.oid) AS names,
+  SELECT string_agg(l.oid || '/' || pg_relation_filenode(l.oid) || '/' || t.since, ' ' ORDER BY l.oid) AS names,
          min(l.oid::regclass::text) FILTER (WHERE NOT COALESCE(l.relreplident = 'f' OR l.relreplident <> 'n' AND lk.names = ck.names, false)) AS unlike,
          min(l.oid::regclass::text) FILTER (WHERE l.relreplident <> 'f') AS unfull
   FROM (` + fmt.Sprintf(leavesOf, "CASE c.relkind WHEN 'p' THEN c.oid END") + `) t JOIN pg_class l ON l.oid = t.relid

@@ -41,7 +41,7 @@ var generatedQuery = `
 SELECT d.adrelid, d.adnum::int4, a.attname::text, a.attgenerated = 'v', pg_get_expr(d.adbin, d.adrelid),
   ARRAY(SELECT DISTINCT x.refobjsubid::int2 FROM pg_depend x WHERE x.refclassid = 'pg_class'::regclass AND x.refobjid = d.adrelid AND x.refobjsubid > 0 AND x.refobjsubid <> d.adnum
         AND (x.classid = 'pg_attrdef'::regclass AND x.objid = d.oid OR x.classid = 'pg_class'::regclass AND x.objid = d.adrelid AND x.objsubid = d.adnum)),
-  (SELECT count(DISTINCT pg_get_expr(pd.adbin, pd.adrelid)) > 1 FROM (SELECT d.adrelid AS relid UNION ALL (` + fmt.Sprintf(leavesOf, "(SELECT p.oid FROM pg_class p WHERE p.oid = d.adrelid AND p.relkind = 'p')") + `)) t
+  (SELECT count(DISTINCT pg_get_expr(pd.adbin, pd.adrelid)) > 1 FROM (SELECT d.adrelid AS relid UNION ALL SELECT relid FROM (` + fmt.Sprintf(leavesOf, "(SELECT p.oid FROM pg_class p WHERE p.oid = d.adrelid AND p.relkind = 'p')") + `) l) t
         JOIN pg_attribute pa ON pa.attrelid = t.relid AND pa.attname = a.attname JOIN pg_attrdef pd ON pd.adrelid = pa.attrelid AND pd.adnum = pa.attnum),
   CASE WHEN (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN COALESCE(
     (SELECT string_agg(DISTINCT p.oid::regprocedure::text, ', ') FROM pg_depend x

@@ -21,6 +21,9 @@ type piece struct {
 	pages int64
 	bytes int64 // with what is stored out of line
 	file  uint32
+	// since and leaving are those of leavesOf; a pin's pieces have them.
+	since   string
+	leaving bool
 	// filter says which rows are published, all if it is empty.
 	filter string
 }
@@ -80,7 +83,7 @@ func readPieces(ctx context.Context, conn *pgx.Conn, oids []uint32, byOID map[ui
 		FROM pg_class r CROSS JOIN LATERAL (
 		  SELECT r.oid AS leaf WHERE r.relkind = 'r'
 		  UNION ALL
-		  (`+fmt.Sprintf(leavesOf, "CASE r.relkind WHEN 'p' THEN r.oid END")+`)) l
+		  SELECT relid FROM (`+fmt.Sprintf(leavesOf, "CASE r.relkind WHEN 'p' THEN r.oid END")+`) t WHERE NOT leaving) l
 		JOIN pg_class c ON c.oid = l.leaf AND c.relkind = 'r' JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE r.oid = ANY($1) ORDER BY 5 DESC`, oids)
 	if err != nil {

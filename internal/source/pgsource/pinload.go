@@ -16,11 +16,12 @@ import (
 // it is read from catalog tables, which obey snapshots as other tables do,
 // unlike the functions that readPieces uses. Only the sizes are of now.
 const pinnedPieces = `
-WITH RECURSIVE tree AS (
-  SELECT c.oid AS root, c.oid FROM pg_class c WHERE c.oid = ANY($1)
+WITH RECURSIVE tree(root, oid, since, leaving) AS (
+  SELECT c.oid, c.oid, '', false FROM pg_class c WHERE c.oid = ANY($1)
   UNION ALL
-  SELECT t.root, i.inhrelid FROM tree t JOIN pg_class p ON p.oid = t.oid AND p.relkind = 'p' JOIN pg_inherits i ON i.inhparent = p.oid)
-SELECT t.root, c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), %s, c.relfilenode
+  SELECT t.root, i.inhrelid, ltrim(t.since || '.' || i.xmin, '.'), t.leaving OR COALESCE((to_jsonb(i) ->> 'inhdetachpending')::bool, false)
+  FROM tree t JOIN pg_class p ON p.oid = t.oid AND p.relkind = 'p' JOIN pg_inherits i ON i.inhparent = p.oid)
+SELECT t.root, c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), %s, c.relfilenode, t.since, t.leaving
 FROM tree t JOIN pg_class c ON c.oid = t.oid AND c.relkind = 'r' JOIN pg_namespace n ON n.oid = c.relnamespace
 ORDER BY c.oid`
 
@@ -52,7 +53,7 @@ func (p *pin) pieces(ctx context.Context, byOID map[uint32]*penstock.Table) (out
 			}
 			var root uint32
 			var x piece
-			_, err = pgx.ForEachRow(rows, []any{&root, &x.oid, &x.name, &x.pages, &x.bytes, &x.file}, func() error {
+			_, err = pgx.ForEachRow(rows, []any{&root, &x.oid, &x.name, &x.pages, &x.bytes, &x.file, &x.since, &x.leaving}, func() error {
 				x.table = byOID[root]
 				out = append(out, x)
 				return nil
@@ -95,7 +96,7 @@ func (p *pin) Tables(ctx context.Context) ([]penstock.Table, error) {
 	}
 	then := map[*penstock.Table]string{}
 	for _, x := range pieces {
-		then[x.table] = strings.TrimPrefix(fmt.Sprintf("%s %d/%d", then[x.table], x.oid, x.file), " ")
+		then[x.table] = strings.TrimPrefix(fmt.Sprintf("%s %d/%d/%s", then[x.table], x.oid, x.file, x.since), " ")
 	}
 	for t, parts := range then {
 		// Parts is what a table is made of now; if that is not what it was then,
@@ -131,6 +132,7 @@ func (p *pin) Load(ctx context.Context, tables []penstock.Table) (penstock.Load,
 	l := &load{capture: p.capture, filters: filters, exported: p.exported, types: p.capture.types.byName(),
 		snapshot: snapshot{before: true, upto: p.position.lsn}}
 	l.steps = p.capture.source.newSteps()
+	pieces = slices.DeleteFunc(pieces, func(x piece) bool { return x.leaving })
 	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Compare(b.bytes, a.bytes) })
 	ranges := serverMajor(p.holder.PgConn()) >= tidScanMajor
 	for _, x := range pieces {

@@ -32,7 +32,9 @@ func (s *stream) relation(ctx context.Context, b []byte) error {
 	for i, mc := range m.columns {
 		at := slices.IndexFunc(t.table.Columns, func(c penstock.Column) bool { return c.Name == mc.name })
 		info := s.types.info(refs[i])
-		if at < 0 || info.name != t.table.Columns[at].SourceType {
+		// Columns come in the order of their numbers. In another one they have
+		// exchanged names, which may be over by the next look at the table.
+		if at < 0 || info.name != t.table.Columns[at].SourceType || i > 0 && at < t.plan[i-1].column {
 			t.mismatch = true
 			return nil
 		}
