@@ -139,21 +139,24 @@ func TestVirtualColumnOfWholeRows(t *testing.T) {
 		`CREATE TABLE whole (id int PRIMARY KEY, b int, v int GENERATED ALWAYS AS (b * 2))`, `INSERT INTO whole VALUES (1, 1)`,
 		`CREATE TABLE parts (a int, b int) PARTITION BY RANGE (a)`, `CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (100)`,
 		`ALTER TABLE parts REPLICA IDENTITY FULL`, `ALTER TABLE part REPLICA IDENTITY FULL`, `INSERT INTO parts VALUES (1, 1)`)
-	tables := []string{"public.added", "public.whole", "public.parts"}
+	b.db.Exec(t, `CREATE TABLE keyed (a int PRIMARY KEY, b int, v int GENERATED ALWAYS AS (b * 2)) PARTITION BY RANGE (a)`,
+		`CREATE TABLE keyed_1 PARTITION OF keyed FOR VALUES FROM (0) TO (100)`, `INSERT INTO keyed VALUES (1, 1)`)
+	tables := []string{"public.added", "public.whole", "public.parts", "public.keyed"}
 	b.settle(t, tables...)
-	b.db.Exec(t, `UPDATE added SET b = 2`, `UPDATE whole SET b = 2`, `UPDATE parts SET b = 2`) // published, as they are
+	b.db.Exec(t, `UPDATE added SET b = 2`, `UPDATE whole SET b = 2`, `UPDATE parts SET b = 2`, `UPDATE keyed SET b = 2`) // published, as they are
 	b.settle(t, tables...)
 	for _, sql := range []string{
 		`ALTER TABLE added ADD COLUMN v int GENERATED ALWAYS AS (b * 2); UPDATE added SET b = b + 1`,
 		`ALTER TABLE whole REPLICA IDENTITY FULL; UPDATE whole SET b = b + 1`,
 		`ALTER TABLE parts ADD COLUMN v int GENERATED ALWAYS AS (b * 2); UPDATE parts SET b = b + 1`,
+		`ALTER TABLE keyed_1 REPLICA IDENTITY FULL; UPDATE keyed SET b = b + 1`,
 	} {
 		alter, update, _ := strings.Cut(sql, "; ")
 		b.db.Exec(t, alter, update, `BEGIN; `+update+`; COMMIT`)
 	}
 	// What was missed by then is known, and mended by an identity that can be published.
-	b.db.Exec(t, `ALTER TABLE whole REPLICA IDENTITY DEFAULT`, `ALTER TABLE added DROP COLUMN v`, `ALTER TABLE parts DROP COLUMN v`)
+	b.db.Exec(t, `ALTER TABLE whole REPLICA IDENTITY DEFAULT`, `ALTER TABLE added DROP COLUMN v`, `ALTER TABLE parts DROP COLUMN v`, `ALTER TABLE keyed_1 REPLICA IDENTITY DEFAULT`)
 	b.settle(t, tables...)
-	b.db.Exec(t, `UPDATE added SET b = 9`, `UPDATE whole SET b = 9`, `UPDATE parts SET b = 9`)
+	b.db.Exec(t, `UPDATE added SET b = 9`, `UPDATE whole SET b = 9`, `UPDATE parts SET b = 9`, `UPDATE keyed SET b = 9`)
 	b.settle(t, tables...)
 }

@@ -58,8 +58,9 @@ const leavesOf = `WITH RECURSIVE tree(relid, since, leaving) AS (
 
 // relationQuery: what is logged of a changed row, and whether the server
 // refuses a change, is decided by the partition that the row is in, not by the
-// partitioned table. unlike is a partition that does not log the table's key,
-// unfull one that does not log whole rows.
+// partitioned table. unlike is a partition that does not log the table's key, or
+// would not be updated if it were published (see unpublishable); unfull one that
+// does not log whole rows.
 var relationQuery = `
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence = 'p', c.relreplident::text,
        pg_has_role(c.relowner, 'USAGE'), COALESCE((SELECT o.rolname::text FROM pg_roles o WHERE o.oid = c.relowner AND NOT o.rolsuper), ''),
@@ -72,7 +73,9 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistenc
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL (
   SELECT string_agg(l.oid || '/' || pg_relation_filenode(l.oid) || '/' || t.since, ' ' ORDER BY l.oid) AS names,
-         min(l.oid::regclass::text) FILTER (WHERE NOT COALESCE(l.relreplident = 'f' OR l.relreplident <> 'n' AND lk.names = ck.names, false)) AS unlike,
+         min(l.oid::regclass::text) FILTER (WHERE NOT COALESCE(CASE l.relreplident
+           WHEN 'f' THEN NOT EXISTS (SELECT FROM pg_attribute v WHERE v.attrelid = l.oid AND v.attgenerated = 'v' AND NOT v.attisdropped)
+           WHEN 'n' THEN false ELSE lk.names = ck.names END, false)) AS unlike,
          min(l.oid::regclass::text) FILTER (WHERE l.relreplident <> 'f') AS unfull
   FROM (` + fmt.Sprintf(leavesOf, "CASE c.relkind WHEN 'p' THEN c.oid END") + `) t JOIN pg_class l ON l.oid = t.relid
   CROSS JOIN LATERAL (` + fmt.Sprintf(identityNames, "l") + `) lk CROSS JOIN LATERAL (` + fmt.Sprintf(identityNames, "c") + `) ck

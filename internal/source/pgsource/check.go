@@ -221,7 +221,11 @@ func tableFindings(r *relation, database string) (out []penstock.Finding) {
 			return out
 		}
 		if part := r.unidentified(); part != "" {
-			finding(penstock.ProblemNoReplicaIdentity, penstock.SeverityWarning, fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL", part),
+			identity := "FULL"
+			if r.virtual { // and of no use together with whole rows
+				identity = "DEFAULT"
+			}
+			finding(penstock.ProblemNoReplicaIdentity, penstock.SeverityWarning, fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY %s", part, identity),
 				"table %s: its partition %s does not have the replica identity of the table, so inserts are replicated, an UPDATE or DELETE of it cannot be", t, part)
 			return out
 		}

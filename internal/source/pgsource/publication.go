@@ -104,7 +104,7 @@ func (c *capture) refusal(r *relation, err error) penstock.Finding {
 	}
 	if err == errTakenOut {
 		f.Severity = penstock.SeverityWarning
-		f.Message = fmt.Sprintf("table %s was taken out of the publication by somebody and must be loaded again", r.table.String())
+		f.Message = fmt.Sprintf("table %s was not in the publication for a time, since somebody took it out or it had no replica identity, and must be loaded again", r.table.String())
 	}
 	if isGone(err) {
 		f.Severity = penstock.SeverityWarning
