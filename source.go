@@ -126,6 +126,13 @@ type Forgiver interface {
 	Forgive(ids []TableID)
 }
 
+// Surveyor is a Capture that knows how the values of tables are spread.
+type Surveyor interface {
+	// Survey sets Diverse in tables that are about to be loaded. It may be called
+	// from any goroutine while other methods are in use.
+	Survey(ctx context.Context, tables []Table) error
+}
+
 // Load is a consistent view of tables while they are copied.
 type Load interface {
 	// Snapshot names what the load sees. The stream leaves out of a table

@@ -149,6 +149,12 @@ const ensureTables = 500
 
 // ensure makes the hidden versions.
 func (p *Pipeline) ensure(ctx context.Context, tables []penstock.Table) error {
+	if surveyor, ok := p.capture.(penstock.Surveyor); ok && len(tables) > 0 {
+		tables = slices.Clone(tables)
+		if err := surveyor.Survey(ctx, tables); err != nil {
+			return err
+		}
+	}
 	for some := range slices.Chunk(tables, ensureTables) {
 		those := make([]*penstock.Table, len(some))
 		for i := range some {

@@ -69,10 +69,15 @@ func report(b *testing.B, rows int64, cpu float64) {
 }
 
 func BenchmarkAppend(b *testing.B) {
-	for _, n := range []int{2048, 50_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
+	for _, bc := range []struct {
+		rows    int
+		diverse []int
+	}{{2048, nil}, {50_000, nil}, {50_000, []int{4, 5}}} {
+		n := bc.rows
+		b.Run(fmt.Sprint(n, "/diverse=", len(bc.diverse)), func(b *testing.B) {
 			_, d := benchDestination(b)
 			shape := benchShape()
+			shape.Diverse = bc.diverse
 			rows, r := penstock.NewRows(shape), rand.New(rand.NewPCG(1, 2))
 			for i := range n {
 				benchRow(rows, int64(i), r)
