@@ -10,9 +10,13 @@ import (
 // looks take up a twentieth of the time at the most. What readers must not see
 // before its time is compared again once the stream has passed the look:
 // where the stream tells of changes itself, there is nothing left to do by then.
-func (r *replication) poll(ctx context.Context) error {
+// That includes what was seen before the stream was opened: while much is loaded
+// it is opened again and again, and may never be open for long.
+func (r *replication) poll(ctx context.Context, pending *sight) error {
 	wait := r.p.cfg.Poll
-	var pending *sight
+	if pending != nil {
+		r.await(pending.at)
+	}
 	for {
 		select {
 		case <-ctx.Done():

@@ -23,6 +23,7 @@ type turn struct {
 	// source was looked at: until then a table that is gone or has changed
 	// there is, to readers, what it was (promise 1).
 	later bool
+	sight *sight // what was decided on
 
 	tables []penstock.Table // to be streamed
 	joins  map[penstock.TableID]penstock.Snapshot
@@ -90,7 +91,7 @@ func (p *Pipeline) compare(ctx context.Context, s *sight) (*turn, error) {
 	}
 	p.status.setTables(state.Tables)
 	t := p.reconcile(state.Tables, s, p.capture.Covers(state.Applied, s.at))
-	t.seen = s.when
+	t.sight, t.seen = s, s.when
 	return t, nil
 }
 

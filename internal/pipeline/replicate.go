@@ -66,7 +66,11 @@ func (p *Pipeline) replicate(ctx context.Context, t *turn) (err error) {
 	defer p.open.set(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	pollCtx, endPoll := context.WithCancel(ctx)
-	g.Go(func() error { return r.poll(pollCtx) })
+	var pending *sight
+	if t.later {
+		pending = t.sight
+	}
+	g.Go(func() error { return r.poll(pollCtx, pending) })
 	g.Go(func() error { return r.awaitBeside(pollCtx) })
 	g.Go(func() error {
 		defer endPoll()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"penstock"
 	"penstock/internal/source/memsource"
@@ -115,6 +116,28 @@ func TestGoneBeforeItsTime(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSeenBeforeTheStream: what was seen before the stream was opened, and not
+// passed then, is carried out once the stream gets there. It takes no other look,
+// which may not come: streams are opened anew more often than that.
+func TestSeenBeforeTheStream(t *testing.T) {
+	t.Parallel()
+	s := newSmall(t, 20)
+	s.keep(t)
+	s.settle(t, allKinds...)
+	await(t, "everything to be synced", s.allSynced)
+	s.stop()
+	s.db.Do(func(tx *memsource.Tx) {
+		tx.Insert("keyed", 101, 1, "")
+		tx.Insert("bare", 101, 1, "")
+	})
+	s.db.Alter("keyed", func(t *penstock.Table) { t.Name = "moved" })
+	s.db.Drop("bare")
+	s.config.Poll = time.Hour
+	s.keep(t)
+	await(t, "the tables to follow", func() bool { return !s.readable("keyed") && !s.readable("bare") && s.readable("moved") })
+	s.settle(t, "moved", "whole")
 }
 
 // TestToldInOrder: who sees a table under its new name sees all that was
