@@ -150,7 +150,7 @@ func startLoad(t testing.TB, server *testdb.Server) *load {
 
 func (l *load) stop(t testing.TB) {
 	t.Helper()
-	l.cmd.Process.Signal(syscall.SIGINT)
+	l.cmd.Process.Signal(syscall.SIGTERM) // SIGINT may be ignored, if we were started in the background
 	l.cmd.Wait()
 }
 
