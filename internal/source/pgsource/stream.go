@@ -53,6 +53,9 @@ type stream struct {
 	committed time.Time      // its time
 	filled    int            // bytes added since Next was called, by the wire
 	sent      []*streamTable // see streamTable.sent
+
+	described *streamTable // by the message before this one
+	parted    *streamTable // a row of it comes next that is in a partition not known, see relation
 }
 
 // streamTable is a table as the stream delivers it.
@@ -392,9 +395,13 @@ func (s *stream) pass(c *penstock.Changes) (any bool) {
 // change handles one pgoutput message.
 func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (event bool, err error) {
 	s.filled += len(b)
+	described := s.described
 	switch b[0] {
 	case 'I', 'U', 'D', 'T', 'M':
 		s.content = true
+	}
+	if b[0] != 'O' && b[0] != 'Y' {
+		s.described = nil
 	}
 	switch b[0] {
 	case 'I', 'U', 'D':
@@ -414,8 +421,9 @@ func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (eve
 		if err := s.finishRows(ctx, c); err != nil {
 			return false, err
 		}
-		return false, s.relation(ctx, b[1:])
+		return false, s.relation(ctx, b[1:], described)
 	case 'T':
+		s.parted = nil
 		if err := s.finishRows(ctx, c); err != nil {
 			return false, err
 		}

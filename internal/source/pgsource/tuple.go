@@ -5,18 +5,28 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 
 	"penstock"
 )
 
 // relation takes note of the shape of rows to come. Whether it matters that it
 // is not the known one shows with the first of them that is to be delivered.
-func (s *stream) relation(ctx context.Context, b []byte) error {
+//
+// Of a row in a partition, which is published as of the partitioned table, the
+// server describes that table and then the partition. One that is not known may
+// be none any more by the next look, and its rows gone with it.
+func (s *stream) relation(ctx context.Context, b []byte, before *streamTable) error {
 	m, err := parseRelation(b)
 	if err != nil {
 		return err
 	}
+	s.parted = nil
+	if before != nil && !slices.ContainsFunc(strings.Fields(before.table.Parts), func(p string) bool { return partOID(p) == m.oid }) {
+		s.parted = before
+	}
 	t := s.tables[m.oid]
+	s.described = t
 	if t == nil {
 		return nil
 	}
@@ -76,9 +86,12 @@ func (s *stream) row(w *wire, c *penstock.Changes) error {
 	if w.bad {
 		return errShort
 	}
+	parted := s.parted
+	s.parted, s.described = nil, nil
 	if t == nil || !s.delivers(t) {
 		return nil
 	}
+	t.mismatch = t.mismatch || t == parted
 	// Without an identity there is nothing to find a changed row by.
 	if t.mismatch || t.plan == nil || t.table.Identity == penstock.IdentityNone && kind != 'I' {
 		s.reshape(t, c)
