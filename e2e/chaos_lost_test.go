@@ -75,7 +75,9 @@ func (c *chaosRun) loseSlot(again bool) {
 	conn, err := c.server.Conn(c.t.Context(), c.database)
 	c.must(err)
 	defer conn.Close(context.Background())
-	execute(c.t, conn, "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = 'penstock'")
+	await(c.t, "Penstock's sessions to end", func() bool {
+		return len(mustTable(c.t, conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'penstock'")) == 0
+	})
 	for _, slot := range mustTable(c.t, conn, "SELECT slot_name FROM pg_replication_slots") {
 		execute(c.t, conn, "SELECT pg_drop_replication_slot('"+slot+"')")
 		execute(c.t, conn, "UPDATE bank.there SET note = repeat('missed ', 500) WHERE id = 1")
