@@ -230,6 +230,13 @@ var stateProblems = map[string]penstock.ProblemCode{
 	"3D000": penstock.ProblemDatabaseMissing,
 }
 
+// declined reports whether the server has said no to a statement, for a right or
+// a reason of its own: what is no more than useful is then done without. A
+// connection that broke, or a server that stops, is not that.
+func declined(err error) bool {
+	return sqlState(err) != "" && penstock.KindOf(classify(err, "")) != penstock.KindUnreachable
+}
+
 func classifyState(pg *pgconn.PgError) (penstock.Kind, string) {
 	switch pg.Code {
 	case "28P01", "28000":

@@ -45,7 +45,7 @@ func (c *capture) settle(ctx context.Context, conn *pgx.Conn, slot string, start
 		}
 		return tx.QueryRow(ctx, `SELECT pg_current_xact_id()::text`).Scan(&xid)
 	})
-	if sqlState(err) != "" {
+	if declined(err) {
 		// Without the right, or refused by a trigger of others: should the server
 		// fall into it, the stream begins anew (undecodable.go).
 		c.log.Info("the catalog cannot be changed, so that the slot may fail for what was altered while it was made", "slot", slot, "error", err)

@@ -45,17 +45,20 @@ func (c *capture) Survey(ctx context.Context, tables []penstock.Table) error {
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	rows, err := conn.Query(ctx, surveyQuery, oids, float32(surveyedRows))
-	if err != nil {
-		return classify(err, "read statistics of "+c.where())
-	}
 	var oid uint32
 	var number int32
-	_, err = pgx.ForEachRow(rows, []any{&oid, &number}, func() error {
-		t := byOID[oid]
-		if i := slices.IndexFunc(t.Columns, func(c penstock.Column) bool { return c.ID == penstock.ColumnID(number) }); i >= 0 {
-			t.Diverse = append(t.Diverse, i)
-		}
+	if err == nil {
+		_, err = pgx.ForEachRow(rows, []any{&oid, &number}, func() error {
+			t := byOID[oid]
+			if i := slices.IndexFunc(t.Columns, func(c penstock.Column) bool { return c.ID == penstock.ColumnID(number) }); i >= 0 {
+				t.Diverse = append(t.Diverse, i)
+			}
+			return nil
+		})
+	}
+	if declined(err) { // it may have been hidden from us; tables can be loaded without
+		c.log.Info("the statistics of tables cannot be read", "error", err)
 		return nil
-	})
+	}
 	return classify(err, "read statistics of "+c.where())
 }
