@@ -1,6 +1,9 @@
 package penstock
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Batch is what a Destination applies in one transaction: the net effect of
 // consecutive source transactions, the position they lead to, and what becomes
@@ -115,6 +118,26 @@ func (b *TableBatch) NullKeys(these []int32) (bad BadValues) {
 		}
 	}
 	return bad
+}
+
+// Unfound is the cause of an error of KindStale: a table of IdentityFull does not
+// hold what the source says it held, so it is not what it should be.
+type Unfound struct {
+	Table *Table
+	Rows  int64 // of those to be removed that are not there
+}
+
+func (u *Unfound) Error() string {
+	return fmt.Sprintf("table %s: %d of the rows that have been changed or deleted at the source are not in the warehouse as they were", u.Table, u.Rows)
+}
+
+// Removed returns the error of an Apply that was to remove rows by all their
+// values and found n of them; nil if those are all.
+func (b *TableBatch) Removed(n int64) error {
+	if missing := int64(len(b.Remove)) - n; missing > 0 {
+		return &Error{Kind: KindStale, Err: &Unfound{Table: b.Table, Rows: missing}}
+	}
+	return nil
 }
 
 // Nameless is the error of an Apply that was to find rows by keys that cannot

@@ -77,7 +77,8 @@ type Destination interface {
 	// in Alter cannot be changed in place, or that a row which an update in
 	// Tables builds on is not there: they have to be loaded again. KindStale
 	// with an Unrepresentable as its cause is about that one table, of which a
-	// row is to be found by a key that cannot be held. For ErrReopen see Layout.
+	// row is to be found by a key that cannot be held; with an Unfound, about one of
+	// IdentityFull, of which rows to be removed are not there. For ErrReopen see Layout.
 	//
 	// A batch with Swap has no Tables and no Alter.
 	Apply(ctx context.Context, prev Position, b *Batch) error

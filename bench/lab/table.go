@@ -160,7 +160,7 @@ func (t *Table) digest(d dialect) string {
 	if len(numbers) == len(t.Columns)-1 {
 		hash = "(" + t.Columns[0].Name + " % 65537 + 1) * (" + strings.Join(numbers, " + ") + ")"
 	}
-	return "SELECT count(*), cast(sum(" + hash + ") AS bigint) FROM public." + t.Name
+	return "SELECT count(*), cast(sum(" + hash + ") AS varchar) FROM public." + t.Name // it may be beyond a bigint
 }
 
 // Digest returns what stands for the content of the table in PostgreSQL.

@@ -35,12 +35,21 @@ func (r *retries) backOff(id penstock.TableID) { r.holdBack(id, minRetry, maxRet
 
 // holdBack is backOff with bounds to the wait.
 func (r *retries) holdBack(id penstock.TableID, least, most time.Duration) {
+	r.holdBackFor(id, least, most, 0)
+}
+
+// holdBackFor is holdBack for tables that are not forgotten when they have been
+// loaded: the wait is the least again after good has passed without another one.
+func (r *retries) holdBackFor(id penstock.TableID, least, most, good time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.tables == nil {
 		r.tables = map[penstock.TableID]retry{}
 	}
 	t := r.tables[id]
+	if good > 0 && time.Since(t.until) > good {
+		t.wait = 0
+	}
 	t.wait = min(max(2*t.wait, least), most)
 	t.until = time.Now().Add(t.wait)
 	r.tables[id] = t

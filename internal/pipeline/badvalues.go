@@ -36,16 +36,6 @@ func badValue(err error) *penstock.Unrepresentable {
 	return nil
 }
 
-// nameless returns of which table rows were to be found by a key that a
-// destination cannot hold; nil if err is about something else.
-func nameless(err error) *penstock.Unrepresentable {
-	var u *penstock.Unrepresentable
-	if penstock.KindOf(err) == penstock.KindStale && errors.As(err, &u) {
-		return u
-	}
-	return nil
-}
-
 func refused(u *penstock.Unrepresentable) error {
 	return &penstock.Error{Kind: penstock.KindUnrepresentable, Err: u}
 }
@@ -96,8 +86,8 @@ func (l *loading) applyFollowed(ctx context.Context, a *applier, b *penstock.Bat
 		var id penstock.TableID
 		if u := badValue(err); u != nil {
 			id = u.Table.ID
-		} else if u := nameless(err); u != nil {
-			id = u.Table.ID
+		} else if t := strayed(err); t != nil {
+			id = t.ID
 		} else if t := tooLarge(err); t != nil {
 			id = t.Table.ID
 		} else {

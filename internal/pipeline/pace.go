@@ -5,8 +5,12 @@ import (
 	"time"
 )
 
+// pausePerWork is how long the pause after a batch is, in the time that the work
+// on one usually takes.
+const pausePerWork = 4
+
 // pacer spaces the batches of a stream that is caught up: applying takes up a
-// quarter of one core at the most, and what the user wants cheap rather than
+// fifth of one core at the most, and what the user wants cheap rather than
 // fresh comes at the refresh interval.
 type pacer struct {
 	min   time.Duration // between two batches
@@ -38,7 +42,7 @@ func (p *pacer) wait(ctx context.Context, next func() time.Time, look <-chan str
 // applied takes note of how long the work on a batch took, whether it had rows,
 // and whether more is waiting. One batch in many takes much longer than the
 // others, since with its commit the warehouse moves its log into its file:
-// three times that would be seconds, in which nothing gets fresher.
+// pausePerWork times that would be seconds, in which nothing gets fresher.
 func (p *pacer) applied(took time.Duration, rows, behind bool) {
 	now := time.Now()
 	p.until = time.Time{}
@@ -51,7 +55,7 @@ func (p *pacer) applied(took time.Duration, rows, behind bool) {
 		p.usual += (took - p.usual) / 8
 	}
 	if !behind {
-		p.until = now.Add(max(p.min, 3*min(took, p.usual)))
+		p.until = now.Add(max(p.min, pausePerWork*min(took, p.usual)))
 	}
 	switch {
 	case behind:

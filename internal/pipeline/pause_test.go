@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// TestPauses: the pause after a batch is three times what batches usually take,
+// TestPauses: the pause after a batch is four times what batches usually take,
 // so that one that takes long is not followed by a pause that is longer still.
 func TestPauses(t *testing.T) {
 	t.Parallel()
@@ -14,7 +14,7 @@ func TestPauses(t *testing.T) {
 		p.applied(took, true, false)
 		return time.Until(p.until).Round(10 * time.Millisecond)
 	}
-	if got := pause(100 * time.Millisecond); got != 300*time.Millisecond {
+	if got := pause(100 * time.Millisecond); got != 400*time.Millisecond {
 		t.Errorf("after the first batch, of 100 ms, the pause is %v", got)
 	}
 	if got := pause(time.Millisecond); got > 30*time.Millisecond {
@@ -23,14 +23,14 @@ func TestPauses(t *testing.T) {
 	for range 50 {
 		pause(20 * time.Millisecond)
 	}
-	if got := pause(2 * time.Second); got > 120*time.Millisecond {
+	if got := pause(2 * time.Second); got > 160*time.Millisecond {
 		t.Errorf("after one batch of two seconds among batches of 20 ms the pause is %v", got)
 	}
 	var got time.Duration
 	for range 30 {
 		got = pause(time.Second)
 	}
-	if got < 2*time.Second || got > 3*time.Second {
+	if got < 2700*time.Millisecond || got > 4*time.Second {
 		t.Errorf("when all batches take a second the pause is %v", got)
 	}
 	p.applied(time.Second, true, true)

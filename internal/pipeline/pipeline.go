@@ -66,6 +66,7 @@ type Pipeline struct {
 	open     openStream
 	pinning  chan struct{} // holds one while Pin works
 	retry    retries
+	strays   retries // of tables of which rows were not found
 	pace     pacer
 	options  atomic.Pointer[penstock.DatabaseOptions]
 	tuned    chan struct{} // options have changed

@@ -100,7 +100,7 @@ func (p *Pipeline) reconcile(known []penstock.TableStatus, s *sight, passed bool
 	failed := p.staysFailed(known)
 	outdated := func(id penstock.TableID) bool { return p.told.since(s.number, id) }
 	return reconcile(known, s.tables, s.findings, passed, outdated, func(t *penstock.Table) bool {
-		return failed(t) || p.retry.heldBack(t.ID) || p.loading() && p.beside.has(t)
+		return failed(t) || p.retry.heldBack(t.ID) || p.strays.heldBack(t.ID) || p.loading() && p.beside.has(t)
 	})
 }
 

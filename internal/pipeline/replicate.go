@@ -333,8 +333,9 @@ func (p *Pipeline) reloadStale(ctx context.Context, b *penstock.Batch, cause err
 	stale := func(t *penstock.Table) {
 		states = append(states, penstock.TableStatus{Table: *t, State: penstock.TableResyncRequired, Reason: penstock.MessageOf(cause)})
 	}
-	if u := nameless(cause); u != nil {
-		stale(u.Table)
+	if t := strayed(cause); t != nil {
+		p.holdStray(t, cause)
+		stale(t)
 	} else {
 		for i := range b.Alter {
 			stale(b.Alter[i].Old)

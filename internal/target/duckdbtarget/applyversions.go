@@ -155,8 +155,8 @@ func (d *Destination) stageEnded(ctx context.Context, declared []string, columns
 }
 
 // endRows ends, for each row in tb.Remove, exactly one of the stored rows that
-// equal it in every column. Which of them does not matter: none began later
-// than one of them ends.
+// equal it in every column; one that there is not is an error. Which of them does
+// not matter: none began later than one of them ends.
 func (d *Destination) endRows(ctx context.Context, v *version, tb *penstock.TableBatch) error {
 	var declared, given, stored, same []string
 	for c, col := range v.Shape.Columns {
@@ -171,14 +171,22 @@ func (d *Destination) endRows(ctx context.Context, v *version, tb *penstock.Tabl
 		return err
 	}
 	on := strings.Join(same, " AND ")
-	return d.writer.execAll(ctx,
+	err := d.writer.execAll(ctx,
 		// Equal rows on both sides are numbered, and each number is a pair.
 		"CREATE OR REPLACE TEMP TABLE _penstock_pair AS SELECT t._penstock_row AS row, g.until"+
 			" FROM (SELECT *, row_number() OVER (PARTITION BY "+strings.Join(given, ", ")+" ORDER BY until) AS nth FROM "+endedTable+") AS g"+
 			" JOIN (SELECT t.*, t.rowid AS _penstock_row, row_number() OVER (PARTITION BY "+strings.Join(stored, ", ")+" ORDER BY t."+createColumn+") AS _penstock_nth"+
 			" FROM "+d.table(v)+" AS t SEMI JOIN "+endedTable+" AS g ON "+on+") AS t ON t._penstock_nth = g.nth AND "+on,
-		d.intoPast(v)+"SELECT "+v.columnList("t.")+", t."+createColumn+", p.until FROM "+d.table(v)+" AS t JOIN temp.main._penstock_pair AS p ON t.rowid = p.row WHERE t."+createColumn+" < p.until",
-		"DELETE FROM "+d.table(v)+" WHERE rowid IN (SELECT row FROM temp.main._penstock_pair)",
-		"DROP TABLE temp.main._penstock_pair",
-		"DROP TABLE "+endedTable)
+		d.intoPast(v)+"SELECT "+v.columnList("t.")+", t."+createColumn+", p.until FROM "+d.table(v)+" AS t JOIN temp.main._penstock_pair AS p ON t.rowid = p.row WHERE t."+createColumn+" < p.until")
+	if err != nil {
+		return err
+	}
+	n, err := d.writer.count(ctx, "DELETE FROM "+d.table(v)+" WHERE rowid IN (SELECT row FROM temp.main._penstock_pair)")
+	if err == nil {
+		err = tb.Removed(n)
+	}
+	if err != nil {
+		return err
+	}
+	return d.writer.execAll(ctx, "DROP TABLE temp.main._penstock_pair", "DROP TABLE "+endedTable)
 }

@@ -166,6 +166,14 @@ func (c *conn) texts(ctx context.Context, sql string, args ...string) (rows [][]
 	return rows, err
 }
 
+// count runs a statement that changes rows, and returns how many it has changed.
+func (c *conn) count(ctx context.Context, sql string) (n int64, err error) {
+	err = c.do(ctx, func() error {
+		return c.run(sql, nil, func(res *duck.Result) { n = int64(duck.RowsChanged(res)) })
+	})
+	return n, err
+}
+
 // run runs one statement to its end; the caller holds c.mu.
 func (c *conn) run(sql string, args []string, read func(*duck.Result)) error {
 	var res duck.Result

@@ -9,7 +9,7 @@ import (
 )
 
 // removeRows removes, for each row in tb.Remove, exactly one of the stored
-// rows that equal it in every column.
+// rows that equal it in every column. One that there is not is an error.
 func (d *Destination) removeRows(ctx context.Context, v *version, tb *penstock.TableBatch) error {
 	const staged = "_penstock_gone"
 	var declared, grouped, same []string
@@ -37,12 +37,18 @@ func (d *Destination) removeRows(ctx context.Context, v *version, tb *penstock.T
 	}
 	// g: each distinct row to remove, and how often. The stored rows that
 	// equal it are numbered, and that many of them go.
-	return d.writer.execAll(ctx,
+	n, err := d.writer.count(ctx,
 		"DELETE FROM "+d.table(v)+" WHERE rowid IN (SELECT row FROM ("+
 			"SELECT t.rowid AS row, g.often, row_number() OVER (PARTITION BY g.id) AS nth"+
 			" FROM (SELECT "+strings.Join(values, ", ")+", count(*) AS often, row_number() OVER () AS id FROM temp.main."+staged+
 			" GROUP BY "+strings.Join(grouped, ", ")+") AS g"+
 			" JOIN "+d.table(v)+" AS t ON "+strings.Join(same, " AND ")+
-			") WHERE nth <= often)",
-		"DROP TABLE temp.main."+staged)
+			") WHERE nth <= often)")
+	if err == nil {
+		err = tb.Removed(n)
+	}
+	if err != nil {
+		return err
+	}
+	return d.writer.exec(ctx, "DROP TABLE temp.main."+staged)
 }

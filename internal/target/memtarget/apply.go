@@ -229,15 +229,16 @@ func (tx *transaction) applyTable(tb *penstock.TableBatch) error {
 			return err
 		}
 		tx.undo = append(tx.undo, v.save())
-		v.applyVersions(tb, put, past)
-		return nil
+		return v.unfound(tb, v.applyVersions(tb, put, past))
 	}
+	found := 0
 	for _, r := range tb.Remove {
 		for {
 			n, ok := v.find(rowOf(tb.Rows, int(r)))
 			if !ok {
 				break
 			}
+			found++
 			old := v.rows[n]
 			v.remove(n)
 			tx.undo = append(tx.undo, func() { v.restore(n, old) })
@@ -250,7 +251,15 @@ func (tx *transaction) applyTable(tb *penstock.TableBatch) error {
 		n := v.add(r)
 		tx.undo = append(tx.undo, func() { v.remove(n) })
 	}
-	return nil
+	return v.unfound(tb, found)
+}
+
+// unfound returns an error if fewer rows than all have been found by their values.
+func (v *version) unfound(tb *penstock.TableBatch, found int) error {
+	if v.shape.Identity != penstock.IdentityFull {
+		return nil
+	}
+	return tb.Removed(int64(found))
 }
 
 // whole returns rows of a batch with the values that are unchanged, which the

@@ -55,14 +55,16 @@ func (v *version) save() (undo func()) {
 }
 
 // applyVersions is applyTable for a table in history mode, with the rows to be
-// put, and those that are past already, complete.
-func (v *version) applyVersions(tb *penstock.TableBatch, put, past []row) {
+// put, and those that are past already, complete. It returns how many of those to
+// be removed were found.
+func (v *version) applyVersions(tb *penstock.TableBatch, put, past []row) (found int) {
 	vs := tb.Versions
 	for i, r := range past {
 		v.history.past = append(v.history.past, pastRow{r, vs.From.Int64(i), vs.To.Int64(i)})
 	}
 	for i, r := range tb.Remove {
 		if n, ok := v.find(rowOf(tb.Rows, int(r))); ok {
+			found++
 			v.ends(n, vs.RemoveAt.Int64(i))
 		}
 	}
@@ -72,6 +74,7 @@ func (v *version) applyVersions(tb *penstock.TableBatch, put, past []row) {
 	for i, r := range put {
 		v.history.since[v.add(r)] = vs.PutAt.Int64(i)
 	}
+	return found
 }
 
 func (v *version) endAll(at time.Time) {

@@ -1,6 +1,10 @@
 package targettest
 
-import "penstock"
+import (
+	"errors"
+
+	"penstock"
+)
 
 func testFence(e *env) {
 	d := e.open()
@@ -166,8 +170,7 @@ func testFullIdentity(e *env) {
 	put(rows, 2, "", 2)
 	e.load(d, shape, rows)
 
-	// Of three equal rows two go, one of those that are null, and a row that
-	// is not there takes none with it.
+	// Of three equal rows two go, and one of those that are null.
 	c := changesOf(shape)
 	remove := func(a, b any, f float64) {
 		c.Remove = append(c.Remove, int32(c.Rows.Len()))
@@ -176,7 +179,6 @@ func testFullIdentity(e *env) {
 	remove(1, "x", 1.5)
 	remove(nil, nil, 0)
 	remove(1, "x", 1.5)
-	remove(1, nil, 1.5)
 	c.Put = append(c.Put, int32(c.Rows.Len()))
 	put(c.Rows, 2, "", 2)
 	e.apply(d, c.batch())
@@ -189,17 +191,28 @@ func testFullIdentity(e *env) {
 	put(want, 2, "", 2)
 	e.wantRows("shop", shape, want)
 
-	// More removals than there are equal rows.
-	c = changesOf(shape)
-	remove(1, "x", 1.5)
-	remove(1, "x", 1.5)
-	e.apply(d, c.batch())
-	want = rowsOf(shape)
-	put(want, nil, nil, 0)
-	put(want, nil, nil, 0)
-	put(want, 2, "", 2)
-	put(want, 2, "", 2)
+	// More removals than there are equal rows, and of a row that is not there: nothing is done.
+	pos := e.state(d).Applied
+	for what, removals := range map[string]func(){
+		"more":    func() { remove(1, "x", 1.5); remove(1, "x", 1.5) },
+		"another": func() { remove(nil, nil, 0); remove(1, nil, 1.5) },
+	} {
+		c = changesOf(shape)
+		removals()
+		e.wantUnfound(what, d.Apply(e.Context(), pos, &penstock.Batch{Next: "more", Tables: []penstock.TableBatch{c.batch()}}), shape, 1)
+	}
+	e.applied(d, pos)
 	e.wantRows("shop", shape, want)
+}
+
+// wantUnfound checks that an error tells how many rows of a table were not found.
+func (e *env) wantUnfound(what string, err error, shape *penstock.Table, rows int64) {
+	e.Helper()
+	e.wantKind(err, penstock.KindStale)
+	var u *penstock.Unfound
+	if !errors.As(err, &u) || u.Table.ID != shape.ID || u.Rows != rows {
+		e.Errorf("%s: refused with %v, which does not tell of %d rows that are not there", what, err, rows)
+	}
 }
 
 func testNoIdentity(e *env) {

@@ -128,9 +128,13 @@ func testHistoryFull(e *env) {
 	shape.Identity, shape.Key = penstock.IdentityFull, nil
 	e.load(d, shape, rowsOf(shape, []any{1, "a", 10}, []any{1, "a", 10}, []any{1, "a", 10}, []any{2, nil, nil}))
 	e.keep(d, shape.ID, 100)
-	e.apply(d, historyOf(shape).end(105, 1, "a", 10).end(103, 1, "a", 10).end(104, 2, nil, nil).end(104, 7, nil, nil).begin(106, 2, nil, nil).batch())
+	e.apply(d, historyOf(shape).end(105, 1, "a", 10).end(103, 1, "a", 10).end(104, 2, nil, nil).begin(106, 2, nil, nil).batch())
 	e.wantVersions(shape, []any{1, "a", 10, false, 100, 103}, []any{1, "a", 10, false, 100, 105}, []any{1, "a", 10, true, 100, nil},
 		[]any{2, nil, nil, false, 100, 104}, []any{2, nil, nil, true, 106, nil})
+	pos := e.state(d).Applied
+	err := d.Apply(e.Context(), pos, &penstock.Batch{Next: "more", CommitTime: moment(110), Tables: []penstock.TableBatch{historyOf(shape).end(108, 1, "a", 10).end(108, 7, nil, nil).batch()}})
+	e.wantUnfound("history", err, shape, 1)
+	e.applied(d, pos)
 }
 
 // testHistoryPartial: of what one transaction does to a row in several parts the
