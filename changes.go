@@ -178,6 +178,14 @@ func (c *Changes) table(t *Table) *TableChanges {
 
 const commitSize = int(unsafe.Sizeof(Commit{}))
 
+// MostTables is how many tables' changes are put together at the most, beyond one
+// transaction: targets have a use for memory for each table that they write to at once.
+const MostTables = 200
+
+// Full reports whether nothing more should be added beyond the transaction that c
+// ends with, for want of room for tables.
+func (c *Changes) Full() bool { return len(c.Tables) >= MostTables }
+
 // Size returns the bytes that the rows take.
 func (c *Changes) Size() int {
 	n := 0

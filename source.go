@@ -215,7 +215,7 @@ type Stream interface {
 	// Next adds to c at least one of: complete transactions, a later
 	// Position, an entry in Reshaped or Passed. It blocks until there is one,
 	// then takes what more is there without waiting, until c holds about
-	// limit bytes, and returns at a transaction boundary, or, where a single
+	// limit bytes or is Full, and returns at a transaction boundary, or, where a single
 	// transaction exceeds the limit, inside it with c.Open set. The caller may
 	// pass the same c again to have more added, unless c.Open is set, Reshaped
 	// or Passed are not empty, or it is full. KindPositionLost means that the

@@ -75,6 +75,9 @@ func (p *Process) Alive() error {
 	}
 }
 
+// Log returns the end of what the program has said.
+func (p *Process) Log() string { return p.log.String() }
+
 // end sends a signal and waits for the end, which it forces after a minute.
 func (p *Process) end(sig syscall.Signal) {
 	select {

@@ -163,6 +163,9 @@ func (r *rig) drain(ctx context.Context, changes int64, profile string) (report.
 			err = errors.Join(err, t.Check(ctx, r.program, db, r.digests[db+"."+t.Name]))
 		}
 	}
+	if err != nil {
+		err = fmt.Errorf("%w\n%s", err, r.program.Log())
+	}
 	return run, err
 }
 

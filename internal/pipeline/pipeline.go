@@ -247,7 +247,7 @@ func (p *Pipeline) turn(ctx context.Context) error {
 	if penstock.KindOf(err) == penstock.KindFull && penstock.ProblemOf(err) != penstock.ProblemDiskFull && p.limit() > minLimit {
 		p.shrink.Add(1)
 		p.log.Warn("out of memory, trying smaller batches", "limit", p.limit(), "error", err)
-		return nil
+		return errAbandoned // the destination may have to give up what the batch has left in memory
 	}
 	return err
 }

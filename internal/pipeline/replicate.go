@@ -141,7 +141,7 @@ func (r *replication) fill(ctx context.Context, c *penstock.Changes, open bool) 
 		}
 		r.p.status.pending(c)
 		r.filled.Store(true)
-		if len(c.Passed) > 0 || r.waiting.Load() || c.Size() >= r.p.limit()/2 || c.InLane() {
+		if len(c.Passed) > 0 || r.waiting.Load() || c.Size() >= r.p.limit()/2 || c.Full() || c.InLane() {
 			return false, nil
 		}
 		if c.Empty() && r.p.refreshInterval() > 0 {

@@ -34,6 +34,9 @@ func tooLargeState(t *penstock.TooLarge) penstock.TableStatus {
 	if t.Columns > 0 {
 		what = "columns"
 	}
+	if t.Rows > 0 {
+		what = "rows"
+	}
 	return penstock.TableStatus{Table: *t.Table, State: penstock.TableFailed,
 		Reason: string(penstock.ProblemMemoryExhausted) + ": " + t.Error() + "; to mend it: " + t.Mend() + ", or remove " + what + " at the source or the table from the data filter"}
 }

@@ -178,7 +178,7 @@ func (st *stream) take(ctx context.Context, c *penstock.Changes, limit int) (got
 		c.CommitTime = st.current.at
 		st.advance(st.current.lsn, c)
 		got = true
-		if c.Size() >= limit || len(c.Reshaped) > 0 || len(c.Passed) > 0 {
+		if c.Size() >= limit || c.Full() || len(c.Reshaped) > 0 || len(c.Passed) > 0 {
 			return true, nil, nil
 		}
 	}

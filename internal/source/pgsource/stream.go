@@ -234,7 +234,7 @@ func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) (err 
 			s.noteSent(c)
 			return nil
 		}
-		if !s.inTx && got && (s.filled >= limit || len(c.Reshaped) > 0 || len(c.Passed) > 0) {
+		if !s.inTx && got && (s.filled >= limit || c.Full() || len(c.Reshaped) > 0 || len(c.Passed) > 0) {
 			return nil
 		}
 	}

@@ -16,13 +16,15 @@ import (
 // effects are what the batches of a transaction do beside rows; they are
 // written with the one that ends it.
 type effects struct {
-	tx     *metaChange
-	bad    map[penstock.TableID]penstock.BadValues
-	drops  bool
-	states []penstock.TableStatus
-	joins  map[penstock.TableID]penstock.Snapshot
-	rows   bool
-	at     time.Time // of versions that the batch in hand begins or ends
+	tx  *metaChange
+	bad map[penstock.TableID]penstock.BadValues
+	// removed has the tables that were written to, and whether rows of them went.
+	removed map[penstock.TableID]bool
+	drops   bool
+	states  []penstock.TableStatus
+	joins   map[penstock.TableID]penstock.Snapshot
+	rows    bool
+	at      time.Time // of versions that the batch in hand begins or ends
 }
 
 // Apply implements penstock.Destination. Promise 2: rows, states and position
@@ -31,6 +33,7 @@ func (d *Destination) Apply(ctx context.Context, prev penstock.Position, b *pens
 	err := d.apply(ctx, prev, b)
 	if err != nil {
 		d.abandon()
+		d.spends(err)
 	}
 	return d.fault(err, "apply to database %q", d.db.name)
 }
@@ -53,7 +56,7 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 			return err
 		}
 		d.partial = true // there is a transaction to abandon
-		d.pending = effects{tx: d.change(), bad: make(map[penstock.TableID]penstock.BadValues), joins: make(map[penstock.TableID]penstock.Snapshot)}
+		d.pending = effects{tx: d.change(), bad: make(map[penstock.TableID]penstock.BadValues), removed: make(map[penstock.TableID]bool), joins: make(map[penstock.TableID]penstock.Snapshot)}
 	}
 	tx := d.pending.tx
 	if err := d.fence(ctx, prev); err != nil {
@@ -88,6 +91,7 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 		}
 		bad.Add(d.pending.bad[tb.Table.ID])
 		d.pending.bad[tb.Table.ID] = bad
+		d.pending.removed[tb.Table.ID] = d.pending.removed[tb.Table.ID] || len(tb.Remove) > 0
 		d.pending.rows = true
 	}
 	d.pending.states = append(d.pending.states, b.States...)
@@ -150,7 +154,7 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 	}
 	d.writer.stored()
 	_ = failpoint.Here(after)
-	written := maps.Keys(d.pending.bad)
+	written := d.pending.removed
 	d.partial, d.pending = false, effects{}
 	d.accept(tx)
 	d.wrote(ctx, written)
@@ -292,7 +296,7 @@ func (d *Destination) applyTable(ctx context.Context, tx *metaChange, tb *pensto
 			remove = d.removeRows
 		}
 		if err := remove(ctx, v, tb); err != nil {
-			return err
+			return d.unmarked(ctx, v, tb, err)
 		}
 	}
 	if len(patches) > 0 {

@@ -35,7 +35,7 @@ func (d *Destination) applyVersions(ctx context.Context, v *version, tb *penstoc
 			end = d.endRows
 		}
 		if err := end(ctx, v, tb); err != nil {
-			return err
+			return d.unmarked(ctx, v, tb, err)
 		}
 	}
 	if tb.Truncate {

@@ -27,6 +27,7 @@ type database struct {
 	// err says why the database is not attached; nil if it is.
 	err      error
 	open     *Destination // who writes to it
+	spent    bool         // is to be attached anew before it is written to; see marks.go
 	relaying relaying     // belongs to who opens it, and to open
 }
 
@@ -199,6 +200,14 @@ func (w *Warehouse) open(ctx context.Context, spec penstock.DatabaseSpec) (*Dest
 	inst, err := w.running(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if db := w.databases[spec.Name]; db != nil && db.open == nil {
+		if err := w.renew(ctx, db); err != nil {
+			return nil, fault(err, w.cfg.Dir, "open database %q", spec.Name)
+		}
+		if inst, err = w.running(ctx); err != nil {
+			return nil, err
+		}
 	}
 	c, err := inst.connect()
 	if err != nil {

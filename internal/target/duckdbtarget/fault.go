@@ -92,6 +92,8 @@ func fault(err error, path, op string, args ...any) error {
 		f.Kind, f.Message = penstock.KindSetting, path+" is damaged, or not a file of this engine"
 		f.Mend = "restore it from a backup, or move it away to have it loaded again"
 		f.Code = penstock.ProblemTargetFailed
+	case ee.conflict():
+		f.Kind, f.Message = penstock.KindUnreachable, "what a batch that failed has left in the engine's memory stands in the way; the database is attached anew with the next call"
 	case ee.fatal():
 		f.Kind, f.Message = penstock.KindUnreachable, "the engine stopped and is opened anew with the next call"
 	}

@@ -2,7 +2,6 @@ package duckdbtarget
 
 import (
 	"context"
-	"iter"
 	"os"
 
 	"penstock"
@@ -21,7 +20,8 @@ type gate struct {
 	most    int                       // of columns that chunks may write to; the stream may write to twice as many
 	open    int                       // chunks that are being written
 	written map[penstock.TableID]bool // tables written to since the log was moved
-	columns int                       // that they have
+	marked  map[penstock.TableID]bool // those of which rows were removed
+	columns int                       // that they have, and as many as take the room of the marks
 	closed  bool                      // the log is being moved
 	changed chan struct{}
 }
@@ -31,7 +31,7 @@ const columnRoom = 32 << 10
 
 // newGate returns a gate that lets columns take a quarter of the memory.
 func newGate(memory int64) gate {
-	return gate{limit: checkpointThreshold, most: int(memory / 4 / columnRoom), written: make(map[penstock.TableID]bool), changed: make(chan struct{})}
+	return gate{limit: checkpointThreshold, most: int(memory / 4 / columnRoom), written: make(map[penstock.TableID]bool), marked: make(map[penstock.TableID]bool), changed: make(chan struct{})}
 }
 
 // write takes note of a table that has been written to.
@@ -39,6 +39,14 @@ func (g *gate) write(id penstock.TableID, columns int) {
 	if !g.written[id] {
 		g.written[id] = true
 		g.columns += columns
+	}
+}
+
+// mark takes note of a table of which rows were removed; see marks.go.
+func (g *gate) mark(id penstock.TableID) {
+	if !g.marked[id] {
+		g.marked[id] = true
+		g.columns += markRoom / columnRoom
 	}
 }
 
@@ -87,18 +95,22 @@ func (d *Destination) leave() {
 func (g *gate) moved(ok bool) {
 	if ok {
 		clear(g.written)
+		clear(g.marked)
 		g.columns = 0
 	}
 }
 
-// wrote takes note of the tables that a batch has written to, and has the log
-// moved if there are many by now.
-func (d *Destination) wrote(ctx context.Context, tables iter.Seq[penstock.TableID]) {
+// wrote takes note of the tables that a batch has written to, and of which of them
+// rows were removed, and has the log moved if there are many by now.
+func (d *Destination) wrote(ctx context.Context, tables map[penstock.TableID]bool) {
 	d.mu.Lock()
-	for id := range tables {
+	for id, removed := range tables {
 		if e := d.entries[id]; e != nil && e.current() != nil {
 			v := e.current()
 			d.gate.write(id, len(v.Columns)*len(v.tables()))
+			if removed {
+				d.gate.mark(id)
+			}
 		}
 	}
 	full := d.gate.columns > 2*d.gate.most
