@@ -23,6 +23,13 @@ const (
 	// memory, and roomyBlocks how many there is to be room for in a new file.
 	columnBlocks = 4
 	roomyBlocks  = 6
+	// A new file for more than manyTables gets blocks of blockOfMany, since a batch
+	// that adds to all of them would have more in memory than there is of it, and be
+	// swapped out and in. For tooManyTables what is known of all those blocks takes more
+	// than they save.
+	manyTables    = 100
+	tooManyTables = 3000
+	blockOfMany   = 64 << 10
 )
 
 var _ penstock.Layout = (*Destination)(nil)
@@ -64,7 +71,11 @@ func (d *Destination) Fits(ctx context.Context, tables []penstock.Table) error {
 		return nil
 	}
 	if d.isEmpty() && d.db.relaying.failed == nil {
-		if block := d.w.blockFor(len(widest.Columns)); block < d.block { // costs nothing yet
+		block := d.w.blockFor(len(widest.Columns))
+		if len(tables) > manyTables && len(tables) < tooManyTables {
+			block = min(block, blockOfMany)
+		}
+		if block < d.block { // costs nothing yet
 			d.db.relaying.block = block
 			return penstock.ErrReopen
 		}
