@@ -171,7 +171,7 @@ func (c *conn) execute(ctx context.Context, m *pgproto3.Execute) error {
 	// What changes something is committed by the Sync, together with what
 	// else comes before that.
 	if len(p.st.source.Tokens) > 0 && p.st.action.Command == redshift.Engine && p.st.kind != penstock.StatementSelect {
-		if err := c.beginImplicit(ctx); err != nil {
+		if err := c.beginImplicit(ctx, false); err != nil {
 			return err
 		}
 	}

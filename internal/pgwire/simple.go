@@ -56,8 +56,10 @@ func (c *conn) runSimple(ctx context.Context, source redshift.Statement, several
 	if err := c.allowed(action); err != nil {
 		return err
 	}
-	if several && action.Command == redshift.Engine {
-		if err := c.beginImplicit(ctx); err != nil {
+	// A query by itself is planned in the transaction that it reads in, so that it
+	// need not be planned anew for that.
+	if query := source.Tag() == "SELECT"; action.Command == redshift.Engine && (several || query) {
+		if err := c.beginImplicit(ctx, query && !several); err != nil {
 			return err
 		}
 	}

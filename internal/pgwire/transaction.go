@@ -68,17 +68,21 @@ func (c *conn) begin(ctx context.Context, a redshift.Action) error {
 }
 
 // beginImplicit begins a transaction that ends by itself, if none is open.
-func (c *conn) beginImplicit(ctx context.Context) error {
+func (c *conn) beginImplicit(ctx context.Context, readOnly bool) error {
 	if c.tx.open {
 		return nil
 	}
 	if err := c.freshen(ctx); err != nil {
 		return err
 	}
-	if err := c.engineExec(ctx, "BEGIN"); err != nil {
+	sql := "BEGIN"
+	if readOnly {
+		sql = "BEGIN READ ONLY"
+	}
+	if err := c.engineExec(ctx, sql); err != nil {
 		return err
 	}
-	c.tx = transaction{open: true, implicit: true}
+	c.tx = transaction{open: true, implicit: true, readOnly: readOnly}
 	c.settings.begin()
 	return nil
 }

@@ -85,6 +85,7 @@ type Session struct {
 	writable bool // there is a built-in database to write to
 
 	explicit bool    // a transaction begun by the client is open
+	state    int64   // another one with each transaction, and with each change in it
 	purging  bool    // holds Warehouse.purging
 	result   *Result // being read
 
@@ -134,6 +135,7 @@ const bindToDev = "CREATE SCHEMA IF NOT EXISTS " + BuiltIn + ".main"
 
 // begin begins a transaction that can do no harm to a destination database.
 func (s *Session) begin(ctx context.Context, readOnly bool) error {
+	s.state++
 	if readOnly || !s.writable {
 		return s.run(ctx, "BEGIN TRANSACTION READ ONLY")
 	}
@@ -225,6 +227,7 @@ func (s *Session) Materialize(ctx context.Context, name string, columns []pensto
 	for i, c := range columns {
 		declared[i] = ident(c.Name) + " " + sqlType(c.Type)
 	}
+	s.state++
 	return s.within(ctx, true, func() error {
 		if err := s.run(ctx, "CREATE OR REPLACE TEMP TABLE "+ident(name)+" ("+strings.Join(declared, ", ")+")"); err != nil {
 			return err

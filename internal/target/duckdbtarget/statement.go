@@ -21,6 +21,8 @@ type Statement struct {
 
 	raw     duck.PreparedStatement
 	handle  *handle
+	text    string // what the engine has prepared
+	planned int64  // in which state of the session, see Session.state
 	params  []param
 	columns []penstock.ResultColumn
 	results []resultType
@@ -91,13 +93,28 @@ func (st *Statement) compileAs(sql string) (unknown map[int]bool, err error) {
 
 func (st *Statement) prepare(sql string) error {
 	c := st.session.conn
-	if duck.Prepare(c.raw, sql, &st.raw) != duck.StateSuccess {
-		err := newEngineError(duck.PrepareError(st.raw))
-		duck.DestroyPrepare(&st.raw)
+	var raw duck.PreparedStatement
+	if duck.Prepare(c.raw, sql, &raw) != duck.StateSuccess {
+		err := newEngineError(duck.PrepareError(raw))
+		duck.DestroyPrepare(&raw)
 		return err
 	}
+	st.destroy()
+	st.raw, st.text, st.planned = raw, sql, st.session.state
 	st.handle = c.add(func() { duck.DestroyPrepare(&st.raw) })
 	return nil
+}
+
+// plan has the engine plan the statement anew, unless the plan was made of what
+// the statement is to read. The engine takes much for granted that was true when it
+// made a plan: of statistics that leave no row for a condition it makes an empty
+// result, and of those that tell count, min or max, a constant. The caller holds the
+// connection.
+func (st *Statement) plan() error {
+	if st.planned == st.session.state {
+		return nil
+	}
+	return st.prepare(st.text)
 }
 
 func (st *Statement) destroy() {
@@ -180,6 +197,7 @@ func (st *Statement) Query(ctx context.Context, args []*string) (penstock.Result
 		if err := s.purges(); err != nil {
 			return nil, err
 		}
+		s.state++
 		if err := s.run(ctx, "BEGIN TRANSACTION"); err != nil {
 			s.purged()
 			return nil, err
@@ -206,6 +224,12 @@ func (st *Statement) Query(ctx context.Context, args []*string) (penstock.Result
 func (st *Statement) execute(r *Result, values []duck.Value) error {
 	if st.handle == nil {
 		return &penstock.SQLError{State: "26000", Message: "the statement is closed"}
+	}
+	if err := st.plan(); err != nil {
+		return err
+	}
+	if !st.verdict.query {
+		st.session.state++ // others in this transaction read what it changes
 	}
 	for i, v := range values {
 		if duck.BindValue(st.raw, duck.IdxT(i+1), v) != duck.StateSuccess {
