@@ -94,6 +94,11 @@ func (t *TableChanges) belongs(at time.Time) {
 type Changes struct {
 	Tables []*TableChanges // in the order of their first change
 
+	// MostTables is how many tables' changes are put together at the most, beyond
+	// one transaction, since a target has a use for memory for each table that it
+	// writes to at once; 0 if that does not matter. Reset leaves it.
+	MostTables int
+
 	// Position is the last transaction boundary that the content reaches.
 	Position Position
 	// CommitTime is when the last transaction in it committed at the source;
@@ -178,13 +183,9 @@ func (c *Changes) table(t *Table) *TableChanges {
 
 const commitSize = int(unsafe.Sizeof(Commit{}))
 
-// MostTables is how many tables' changes are put together at the most, beyond one
-// transaction: targets have a use for memory for each table that they write to at once.
-const MostTables = 200
-
 // Full reports whether nothing more should be added beyond the transaction that c
 // ends with, for want of room for tables.
-func (c *Changes) Full() bool { return len(c.Tables) >= MostTables }
+func (c *Changes) Full() bool { return c.MostTables > 0 && len(c.Tables) >= c.MostTables }
 
 // Size returns the bytes that the rows take.
 func (c *Changes) Size() int {

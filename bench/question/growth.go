@@ -13,13 +13,17 @@ const (
 	recents = "recent keys"
 )
 
+// growthMemory is the program's, in MiB: what the engine has in memory of a table
+// that is changed all over is eight bytes for each of its rows.
+const growthMemory = 2048
+
 var growth = &Question{
 	Name: "growth",
 	Frame: report.Result{
 		Title: "Growth",
 		Asks: "What a change costs while a backlog is drained, as in the first question (a hundred rows per transaction, five columns without text), by the size of the table: with changes spread uniformly over all keys, " +
 			"and with changes of the last twentieth of the keys. Then by the number of tables, among which a million rows and a million changes are divided, a table in each " +
-			"transaction, in turn; and by the number of integrations of one process, each of a database of its own, likewise.",
+			"transaction, in turn; and by the number of integrations of one process, each of a database of its own, likewise. The program has 2 GiB of memory.",
 		Metrics: []report.Metric{
 			{Key: ours, Title: "our CPU s per million", Digits: 2, Spread: true}, {Key: rate, Title: "changes/s"}, {Key: wall, Title: "seconds", Digits: 1},
 			{Key: sources, Title: "source's CPU s per million", Digits: 2}, {Key: peak, Title: "peak RSS, MiB"}, {Key: others, Title: "others, %", Digits: 1},
@@ -60,7 +64,7 @@ func sizeCase(rows int64) func(context.Context, *lab.Env, Scale) (report.Case, e
 		if scale.Quick {
 			m.rows = max(m.rows, 10_000)
 		}
-		r := &rig{env: env, databases: []string{database}, tables: []lab.Table{m.table}}
+		r := &rig{env: env, memory: growthMemory, databases: []string{database}, tables: []lab.Table{m.table}}
 		if r.source, err = env.StartServer(ctx, map[string]string{"shared_buffers": "4GB"}); err != nil {
 			return c, err
 		}
@@ -113,7 +117,7 @@ func tablesCase(tables int) func(context.Context, *lab.Env, Scale) (report.Case,
 			n = (tables + 9) / 10
 		}
 		m := manyTables{mix{table: lab.Numbers, rows: scale.size(1_000_000, 20_000), changes: scale.size(1_000_000, 20_000)}, n}
-		r := &rig{env: env, databases: []string{database}}
+		r := &rig{env: env, memory: growthMemory, databases: []string{database}}
 		for i := range n {
 			r.tables = append(r.tables, m.of(i))
 		}
@@ -129,7 +133,7 @@ func integrationsCase(integrations int) func(context.Context, *lab.Env, Scale) (
 			n = (n + 4) / 5
 		}
 		m := mix{table: lab.Numbers, rows: scale.size(1_000_000, 40_000) / n, changes: scale.size(1_000_000, 40_000) / n, perTx: 100}
-		r := &rig{env: env, tables: []lab.Table{m.table}}
+		r := &rig{env: env, memory: growthMemory, tables: []lab.Table{m.table}}
 		for i := range n {
 			r.databases = append(r.databases, fmt.Sprintf("%s%d", database, i+1))
 		}

@@ -31,6 +31,7 @@ type rig struct {
 	before  string            // copy of the program's data folder
 	slots   map[string]string // the program's, by database
 	mark    int64             // that is written behind the backlog
+	memory  int               // of the program in MiB; 0: as it is by default
 	digests map[string]string // of the tables, by database and name, behind the backlog
 }
 
@@ -46,7 +47,7 @@ func (r *rig) start(ctx context.Context) (err error) {
 	for _, db := range r.databases {
 		sources = append(sources, r.source.URL(db))
 	}
-	if r.program, err = r.env.NewPenstock(lab.Options{Sources: sources,
+	if r.program, err = r.env.NewPenstock(lab.Options{Sources: sources, Memory: r.memory,
 		More: "quotas: {per_account: 200, per_target: 200, per_source: 200}\n"}); err != nil {
 		return err
 	}

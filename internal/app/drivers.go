@@ -88,6 +88,10 @@ func (a *App) openJournal(ctx context.Context, target string) (*journal.Journal,
 const (
 	minStreamMemory = 8 << 20
 	maxStreamMemory = 128 << 20
+	// tableRoom is what of an engine's memory there should be for each table that a
+	// batch changes, of which a quarter of a mebibyte is taken in any case, and more for its columns.
+	tableRoom     = 5 << 18
+	minMostTables = 20
 )
 
 // runner makes what carries one stream.
@@ -120,6 +124,7 @@ func (a *App) runner(in penstock.Integration, db penstock.DestinationDatabase) (
 		Created:     db.CreatedAt,
 		Options:     db.Options,
 		Memory:      min(max(a.cfg.Memory/4, minStreamMemory), maxStreamMemory),
+		MostTables:  max(minMostTables, int(engineMemory(a.cfg.Memory)/int64(len(a.cfg.Targets))/tableRoom)),
 		MinInterval: a.cfg.Target(name).FlushMinInterval,
 		BadValues:   pipeline.BadValuePolicy(a.cfg.Target(name).OnBadValue),
 		Connections: settings.Load.Connections,

@@ -37,6 +37,9 @@ type Config struct {
 	// for the stream: above the first that is a problem, above the second the
 	// stream gives them up, and all tables are loaded again. 0 is no bound.
 	WALAlarm, WALLimit int64
+	// MostTables is how many tables' changes one batch has at the most, beyond one
+	// transaction; 0 if that does not matter.
+	MostTables int
 	// BadValues says what becomes of values that the warehouse cannot hold; ""
 	// is NullifyBadValues.
 	BadValues BadValuePolicy
