@@ -90,7 +90,7 @@ const (
 	maxStreamMemory = 128 << 20
 	// tableRoom is what of an engine's memory there should be for each table that a
 	// batch changes, of which a quarter of a mebibyte is taken in any case, and more for its columns.
-	tableRoom     = 5 << 18
+	tableRoom     = 3 << 18
 	minMostTables = 20
 )
 

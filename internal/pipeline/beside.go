@@ -87,7 +87,7 @@ func (p *Pipeline) follow(ctx context.Context, view penstock.FollowedLoad, l *lo
 	defer apply.leave()
 	level := p.newRendezvous()
 	defer level.release()
-	c := &penstock.Changes{MostTables: l.p.cfg.MostTables}
+	c := &penstock.Changes{MostTables: l.p.mostTables()}
 	for {
 		if err := s.Next(ctx, c, p.limit()); err != nil {
 			return err

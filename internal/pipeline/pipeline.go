@@ -125,6 +125,14 @@ func (p *Pipeline) limit() int {
 	return max(int(p.cfg.Memory/4)>>p.shrink.Load(), minLimit)
 }
 
+// mostTables is how many tables a batch may have, fewer where memory has run out.
+func (p *Pipeline) mostTables() int {
+	if p.cfg.MostTables == 0 {
+		return 0
+	}
+	return max(p.cfg.MostTables>>p.shrink.Load(), 1)
+}
+
 // Run replicates until ctx ends, and then returns nil. Any other return is an
 // error that says by its Kind what a supervisor can do; everything applied is
 // stored, and a new Pipeline resumes from there. It is called once.

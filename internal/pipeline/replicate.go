@@ -58,7 +58,7 @@ func (p *Pipeline) replicate(ctx context.Context, t *turn) (err error) {
 		free: make(chan *penstock.Changes, 2), full: make(chan *penstock.Changes), applied: make(chan struct{}, 1), done: make(chan struct{})}
 	defer close(r.done)
 	for range cap(r.free) {
-		c := &penstock.Changes{Versioned: r.keeper.versioned, MostTables: r.p.cfg.MostTables}
+		c := &penstock.Changes{Versioned: r.keeper.versioned, MostTables: r.p.mostTables()}
 		defer c.Leave()
 		r.free <- c
 	}

@@ -102,7 +102,10 @@ func (tx *metaChange) storedSchema(schema string, also map[string]bool) string {
 	if stored, ok := x.schemas[schema]; ok {
 		return stored
 	}
-	return freeName(schema, func(name string) bool { return x.taken[name] || also[name] })
+	return freeName(schema, func(name string) bool {
+		// Readers who name no schema mean public.
+		return x.taken[name] || also[name] || name == "public" && schema != "public"
+	})
 }
 
 // storedTable returns the name that the hidden version of a table takes once

@@ -82,3 +82,25 @@ func TestManyTablesInLittleMemory(t *testing.T) {
 		}
 	}
 }
+
+// TestSchemaPublic: the schema that is meant where none is named keeps its name
+// also where another one differs from it by case only and comes first.
+func TestSchemaPublic(t *testing.T) {
+	t.Parallel()
+	w := openWarehouse(t, testConfig(t))
+	d, err := w.Open(t.Context(), penstock.DatabaseSpec{Name: "shop", Integration: "i"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, schema := range []string{"Public", "public", "PUBLIC"} {
+		s := wideShape(penstock.TableID(fmt.Sprint(i)), 1)
+		s.Schema = schema
+		if err := d.Ensure(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		v := d.(*Destination).entries[s.ID].Hidden
+		if (v.Schema == "public") != (schema == "public") {
+			t.Errorf("schema %s is stored as %s", schema, v.Schema)
+		}
+	}
+}
