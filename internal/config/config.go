@@ -234,8 +234,9 @@ const (
 	DefaultDeleteGrace      = 60 * time.Second
 )
 
-// MinMemory is the least that Config.Memory may be.
-const MinMemory = 64 << 20
+// MinMemory is the least that Config.Memory may be, with one target: the warehouse's engine
+// works with half of it.
+const MinMemory = 128 << 20
 
 // Default returns the configuration that an empty mapping stands for, with
 // paths relative to dir.
