@@ -262,7 +262,7 @@ type typeRef struct {
 type typeInfo struct {
 	name      string // as format_type prints it
 	output    string // the output function, quoted
-	printed   string // the type that the output function takes, if that is another one
+	printed   string // the type that the output function takes, if a value has to be cast to it
 	element   string // of an array: the name of the elements' type, domains resolved, without modifier
 	delimiter string // of an array: what is between elements
 }
@@ -302,7 +302,8 @@ WITH RECURSIVE w AS (
   UNION ALL
   SELECT w.oid, w.typmod, t.typbasetype, t.typtypmod FROM w JOIN pg_type t ON t.oid = w.base WHERE t.typtype = 'd')
 SELECT w.oid, w.typmod, format_type(w.base, w.basemod), quote_ident(n.nspname) || '.' || quote_ident(p.proname),
-  CASE WHEN p.proargtypes[0] <> t.oid AND o.typtype <> 'p' THEN format_type(o.oid, NULL) ELSE '' END, COALESCE(e.name, ''), COALESCE(e.delimiter, '')
+  CASE WHEN o.oid = 'anyenum'::regtype THEN format_type(t.oid, NULL) -- which takes no domain
+    WHEN p.proargtypes[0] <> t.oid AND o.typtype <> 'p' THEN format_type(o.oid, NULL) ELSE '' END, COALESCE(e.name, ''), COALESCE(e.delimiter, '')
 FROM w JOIN pg_type t ON t.oid = w.base JOIN pg_proc p ON p.oid = t.typoutput JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_type o ON o.oid = p.proargtypes[0]
 LEFT JOIN LATERAL (
   WITH RECURSIVE e AS (

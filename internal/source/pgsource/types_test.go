@@ -115,10 +115,22 @@ var typeCases = []typeCase{
 	{"bit(3)[]", penstock.TypeJSON, textually, []string{`'{101,000}'`}, 0},
 	{"tsvector[]", penstock.TypeJSON, textually, []string{`ARRAY['a:1 ''it''''s'':2'::tsvector]`}, 0},
 	{"name[]", penstock.TypeJSON, textually, []string{`'{a,"b c"}'`}, 0},
+	{"mild[]", penstock.TypeJSON, textually, []string{`'{happy,"so so",NULL}'`}, 0},
+	{"moods", penstock.TypeJSON, textually, []string{`'{happy,"so so",NULL}'`}, 0},
 	{`"Odd ""t"`, penstock.TypeText, plain, []string{`'x'`}, 0},
 	{`"Odd ""t"[]`, penstock.TypeJSON, textually, []string{`ARRAY['x', 'y"{},\ ']::"Odd ""t"[]`}, 0},
 
 	{"mood", penstock.TypeText, plain, []string{`'happy'`, `'so so'`}, 0},
+	{"mild", penstock.TypeText, plain, []string{`'happy'`, `'so so'`}, 0},
+	{"milder", penstock.TypeText, plain, []string{`'happy'`}, 0},
+	{"oddly", penstock.TypeText, plain, []string{`'x'`, `E'y"{},\\ '`}, 0},
+	{"moodrange", penstock.TypeText, plain, []string{`moodrange('happy', 'so so')`}, 0},
+	{"moodspan", penstock.TypeText, plain, []string{`moodrange('happy', 'so so')`}, 0},
+	{"span", penstock.TypeText, plain, []string{`'[1,5)'`}, 0},
+	{"spans", penstock.TypeText, plain, []string{`'{[1,5),[7,)}'`}, 14},
+	{"codes", penstock.TypeJSON, elements, []string{`ARRAY['ab', 'c']::codes`}, 0},
+	{"moodpair", penstock.TypeText, plain, []string{`ROW(1, 'so so')`}, 0},
+	{"moodycouple", penstock.TypeText, plain, []string{`ROW(1, 'so so')`}, 0},
 	{"amount", penstock.TypeDecimal, unscaled(2), []string{`12.34`}, 0},
 	{"email", penstock.TypeText, plain, []string{`'a@b'`}, 0},
 	{"numbers", penstock.TypeJSON, elements, []string{`'{1,2}'`}, 0},
@@ -205,7 +217,13 @@ func testEveryType(t *testing.T, major int) {
 	db.Exec(t, `CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE EXTENSION ltree; CREATE EXTENSION cube; CREATE EXTENSION isn; CREATE EXTENSION seg`,
 		`CREATE DOMAIN document AS json`, `CREATE TYPE textrange AS RANGE (subtype = text)`, `CREATE TYPE "Odd ""t" AS ENUM ('x', 'y"{},\ ')`,
 		`CREATE TYPE mood AS ENUM ('happy', 'so so')`, `CREATE DOMAIN amount AS numeric(9,2)`,
-		`CREATE DOMAIN mail AS varchar(20)`, `CREATE DOMAIN email AS mail`, `CREATE DOMAIN numbers AS int[]`, `CREATE TYPE pair AS (a int, b text)`)
+		`CREATE DOMAIN mail AS varchar(20)`, `CREATE DOMAIN email AS mail`, `CREATE DOMAIN numbers AS int[]`, `CREATE TYPE pair AS (a int, b text)`,
+		`CREATE DOMAIN mild AS mood`, `CREATE DOMAIN milder AS mild`, `CREATE DOMAIN moods AS mood[]`, `CREATE DOMAIN oddly AS "Odd ""t"`,
+		`CREATE TYPE moodrange AS RANGE (subtype = mood)`, `CREATE DOMAIN moodspan AS moodrange`, `CREATE DOMAIN span AS int4range`,
+		`CREATE DOMAIN codes AS character(3)[]`, `CREATE TYPE moodpair AS (a int, b mild)`, `CREATE DOMAIN moodycouple AS moodpair`)
+	if db.Server.Binaries.Major >= 14 {
+		db.Exec(t, `CREATE DOMAIN spans AS int4multirange`)
+	}
 	cases := slices.DeleteFunc(slices.Clone(typeCases), func(c typeCase) bool { return c.since > db.Server.Binaries.Major })
 	for i, c := range cases {
 		db.Exec(t, fmt.Sprintf(`CREATE TABLE t%03d (v %s)`, i, c.sqlType))
