@@ -302,6 +302,23 @@ func TestTablesComeAndGo(t *testing.T) {
 	await(t, "the table to go", func() bool { return b.rows("public.three") == nil })
 }
 
+// TestTakenNames drops tables and makes others of their names while nothing
+// runs: what is found about the new ones does not keep the old ones known.
+func TestTakenNames(t *testing.T) {
+	b := setupWith(t, 0, pgsource.DDLTriggerOff, `CREATE TABLE keyed (id int PRIMARY KEY)`, `CREATE TABLE bare (a int)`, `CREATE TABLE bag (a int)`, `ALTER TABLE bag REPLICA IDENTITY FULL`,
+		`CREATE TABLE logged (a int)`, `INSERT INTO keyed VALUES (1)`, `INSERT INTO bare VALUES (1)`, `INSERT INTO bag VALUES (1)`, `INSERT INTO logged VALUES (1)`)
+	b.settle(t, "public.keyed", "public.bare", "public.bag", "public.logged")
+	b.halt(t)
+	b.db.Exec(t, `DROP TABLE keyed, bare, bag, logged`, `CREATE TABLE keyed (a int)`, `CREATE TABLE bare (a int)`, `CREATE TABLE bag (a int)`, `CREATE UNLOGGED TABLE logged (a int)`,
+		`INSERT INTO keyed VALUES (2)`, `INSERT INTO bare VALUES (2)`, `INSERT INTO bag VALUES (2)`)
+	b.start(t)
+	b.settle(t, "public.keyed", "public.bare", "public.bag")
+	await(t, "the old tables to go", func() bool {
+		tables := b.pipe.Status().Tables
+		return len(tables) == 3 && !slices.ContainsFunc(tables, func(s penstock.TableStatus) bool { return s.State != penstock.TableSynced })
+	})
+}
+
 // TestJoinUnderLoad adds a table while transactions that write to it are open,
 // with and without a key: every row must come exactly once.
 func TestJoinUnderLoad(t *testing.T) {

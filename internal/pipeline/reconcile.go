@@ -125,9 +125,9 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 			delayed[f.Table] = f
 		}
 	}
-	present := make(map[penstock.TableID]bool, len(tables))
+	present, named := make(map[penstock.TableID]bool, len(tables)), make(map[string]bool, len(tables))
 	for _, table := range tables {
-		present[table.ID] = true
+		present[table.ID], named[table.String()] = true, true
 		st := byID[table.ID]
 		if outdated(table.ID) {
 			if streams(st) {
@@ -172,11 +172,13 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 		if present[st.Table.ID] || st.State == penstock.TableDroppedSource {
 			continue
 		}
-		if f, ok := blocked[st.Table.String()]; ok {
+		// What is found about a name that another table has now is about that one.
+		unseen := !named[st.Table.String()]
+		if f, ok := blocked[st.Table.String()]; ok && unseen {
 			t.fail(st, st.Table, reason(f))
 			continue
 		}
-		if f, ok := delayed[st.Table.String()]; ok {
+		if f, ok := delayed[st.Table.String()]; ok && unseen {
 			// It is there, and not in the stream just now: what it has is kept
 			// for readers, and what it misses takes a load (promise 6).
 			if st.State != penstock.TableResyncRequired {
