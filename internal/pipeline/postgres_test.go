@@ -302,6 +302,34 @@ func TestTablesComeAndGo(t *testing.T) {
 	await(t, "the table to go", func() bool { return b.rows("public.three") == nil })
 }
 
+// TestArraysAsKeys: keys that differ in their lower bounds only are of two rows.
+func TestArraysAsKeys(t *testing.T) {
+	b := setup(t, `CREATE TABLE k (k int[], w text[], v int, other int[], PRIMARY KEY (k, w))`,
+		`INSERT INTO k VALUES ('{1,2,3}', '{}', 1, '[0:1]={1,2}'), ('[0:2]={1,2,3}', '{}', 2, '{1,2}'), ('{1}', '[7:8]={a,"b \"c\\\\"}', 3, NULL), ('{1}', '{a,"b \"c\\\\"}', 4, NULL)`)
+	b.settle(t, "public.k")
+	b.db.Exec(t, `UPDATE k SET v = v + 100`, `INSERT INTO k VALUES ('[-1:1]={1,2,3}', '{}', 5, NULL)`)
+	b.settle(t, "public.k")
+	b.db.Exec(t, `UPDATE k SET k = '[2:4]={1,2,3}' WHERE k = '{1,2,3}'`, `UPDATE k SET v = v + 100 WHERE v < 103`, `DELETE FROM k WHERE w = '[7:8]={a,"b \"c\\\\"}'`)
+	b.settle(t, "public.k")
+	_, rows, _ := b.target.Read("shop", "public", "k")
+	var keys []string
+	for i := range rows.Len() {
+		keys = append(keys, string(rows.Vectors[0].Raw(i)))
+		if other := string(rows.Vectors[3].Raw(i)); other != "" && other != "[1,2]" {
+			t.Errorf("a value that is in no key is %s", other)
+		}
+	}
+	slices.Sort(keys)
+	if want := []string{`"[-1:1]={1,2,3}"`, `"[0:2]={1,2,3}"`, `"[2:4]={1,2,3}"`, `[1]`}; !slices.Equal(keys, want) {
+		t.Errorf("keys are %q, want %q", keys, want)
+	}
+	// In no key any more, they are what other arrays are.
+	b.db.Exec(t, `ALTER TABLE k DROP CONSTRAINT k_pkey, REPLICA IDENTITY FULL`)
+	b.settle(t, "public.k")
+	b.db.Exec(t, `UPDATE k SET v = v + 1`, `DELETE FROM k WHERE k = '[0:2]={1,2,3}'`)
+	b.settle(t, "public.k")
+}
+
 // TestTakenNames drops tables and makes others of their names while nothing
 // runs: what is found about the new ones does not keep the old ones known.
 func TestTakenNames(t *testing.T) {

@@ -36,9 +36,9 @@ type copyDecoder struct {
 
 func newCopyDecoder(t *penstock.Table, types map[string]typeInfo, rows *penstock.Rows, limit int, flush func(bad penstock.BadValues) error) *copyDecoder {
 	d := &copyDecoder{table: t, rows: rows, limit: limit, flush: flush}
-	for _, c := range t.Columns {
-		t := typeNamed(types, c.SourceType)
-		d.decoder, d.skip = append(d.decoder, loadDecode(mapType(t))), append(d.skip, loadSkip(t))
+	for i, c := range t.Columns {
+		info := typeNamed(types, c.SourceType)
+		d.decoder, d.skip = append(d.decoder, loadDecode(mapColumn(t, i, info))), append(d.skip, loadSkip(info))
 	}
 	return d
 }

@@ -36,7 +36,7 @@ const maxArrayDepth = 7
 
 // textArray turns the text form of an array, {1,NULL,"a b"} if its delimiter is
 // a comma, into a JSON array with nested arrays for further dimensions. Lower bounds other than 1, which
-// PostgreSQL prints as a prefix, are left out.
+// PostgreSQL prints as a prefix, are left out; see keyArray.
 func textArray(v *penstock.Vector, b []byte, st style, delimiter string) bool {
 	if len(b) > 0 && b[0] == '[' {
 		_, b, _ = bytes.Cut(b, []byte("="))
@@ -52,6 +52,19 @@ func textArray(v *penstock.Vector, b []byte, st style, delimiter string) bool {
 		v.Truncate(n)
 	}
 	return ok
+}
+
+// keyArray decodes an array in a key, where values that differ in their lower
+// bounds only name two rows: one with such bounds is a string of what PostgreSQL
+// prints. Others are what they are elsewhere.
+func keyArray(plain decode) decode {
+	return func(v *penstock.Vector, b []byte) bool {
+		if len(b) == 0 || b[0] != '[' {
+			return plain(v, b)
+		}
+		v.AppendWith(func(dst []byte) []byte { return appendElement(dst, b, styleString) })
+		return true
+	}
 }
 
 // textVector turns the text form of int2vector and oidvector, "1 2", into a

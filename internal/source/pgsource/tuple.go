@@ -54,7 +54,7 @@ func (s *stream) relation(ctx context.Context, b []byte, before *streamTable) er
 				keys++
 			}
 		}
-		t.plan = append(t.plan, planColumn{at, mapType(info).text, streamForm(info), noBase})
+		t.plan = append(t.plan, planColumn{at, mapColumn(t.table, at, info).text, streamForm(info), noBase})
 	}
 	t.mismatch = !s.planComputing(m.oid, t)
 	switch full := m.identity == 'f'; t.table.Identity {

@@ -1,6 +1,7 @@
 package pgsource
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -66,6 +67,15 @@ func mapType(t typeInfo) mapping {
 		return m
 	}
 	return mapping{typ: penstock.Type{Kind: penstock.TypeText}, text: textBytes}
+}
+
+// mapColumn returns how a column of a table is carried.
+func mapColumn(t *penstock.Table, column int, info typeInfo) mapping {
+	m := mapType(info)
+	if info.element != "" && slices.Contains(t.Key, column) {
+		m.text = keyArray(m.text)
+	}
+	return m
 }
 
 // form says how the bytes of a value lie in what the server sends, for those
