@@ -31,6 +31,7 @@ type relation struct {
 	told     bool                // by the event trigger, completely
 	locked   bool                // so that it could not be looked at in full
 	keyed    bool                // it has a key, if not one that the stream has
+	deferred bool                // its primary key is DEFERRABLE, so that it is no replica identity
 	unlike   string              // a partition, quoted, that does not log the key; "" if none
 	// unpublished is what has updates and deletes published, where a publication
 	// that somebody prepared leaves them out.
@@ -69,6 +70,7 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistenc
                  WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate
                    AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END
                  LIMIT 1), '{}'),
+       EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate),
        COALESCE(parts.names, ''), COALESCE(parts.unlike, ''), COALESCE(parts.unfull, '')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL (
@@ -85,7 +87,7 @@ WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND (NOT c.relispartition OR c.oid 
 ORDER BY n.nspname, c.relname`
 
 // relationFields names the columns of relationQuery.
-const relationFields = `oid, schema, name, kind, logged, identity, owned, owner, readable, key, parts, unlike, unfull`
+const relationFields = `oid, schema, name, kind, logged, identity, owned, owner, readable, key, deferred, parts, unlike, unfull`
 
 // attributeFields names the columns of attributeQuery.
 const attributeFields = `relation, number, name, typ, typmod, not_null, generated`
@@ -110,7 +112,7 @@ func relations(ctx context.Context, conn *pgx.Conn, types *typeCache, keep func(
 		var r relation
 		var key []int16
 		var readable *bool // null if it has been dropped since the statement began
-		if err := rows.Scan(&r.oid, &r.table.Schema, &r.table.Name, &r.kind, &r.logged, &r.identity, &r.owned, &r.owner, &readable, &key, &r.table.Parts, &r.unlike, &r.unfull); err != nil {
+		if err := rows.Scan(&r.oid, &r.table.Schema, &r.table.Name, &r.kind, &r.logged, &r.identity, &r.owned, &r.owner, &readable, &key, &r.deferred, &r.table.Parts, &r.unlike, &r.unfull); err != nil {
 			return nil, err
 		}
 		if readable != nil && keep(r.table.Schema, r.table.Name) {

@@ -209,7 +209,6 @@ func tableFindings(r *relation, database string) (out []penstock.Finding) {
 	}
 	if r.table.Identity == penstock.IdentityNone {
 		name := quote(r.table.Schema, r.table.Name)
-		mend := fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (…), or ALTER TABLE %s REPLICA IDENTITY FULL", name, name)
 		if r.identity == "f" && r.virtual {
 			finding(penstock.ProblemNoReplicaIdentity, penstock.SeverityWarning, fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT, with a primary key", name),
 				"table %s has REPLICA IDENTITY FULL and virtual generated columns: PostgreSQL would refuse to update it if updates were published, so its inserts are replicated, an UPDATE or DELETE of it cannot be", t)
@@ -218,6 +217,11 @@ func tableFindings(r *relation, database string) (out []penstock.Finding) {
 		if len(r.computed) > 0 && r.identity != "n" && r.keyed {
 			finding(penstock.ProblemNoReplicaIdentity, penstock.SeverityWarning, fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name),
 				"table %s has a generated column in its key, which PostgreSQL before %d does not send with changed rows: its inserts are replicated, an UPDATE or DELETE of it cannot be", t, publishesGenerated)
+			return out
+		}
+		if r.deferrable() {
+			finding(penstock.ProblemNoReplicaIdentity, penstock.SeverityWarning, r.toIdentify(),
+				"table %s has a DEFERRABLE primary key, which PostgreSQL does not take for a replica identity: its inserts are replicated, an UPDATE or DELETE of it cannot be", t)
 			return out
 		}
 		if part := r.unidentified(); part != "" {
@@ -229,8 +233,21 @@ func tableFindings(r *relation, database string) (out []penstock.Finding) {
 				"table %s: its partition %s does not have the replica identity of the table, so inserts are replicated, an UPDATE or DELETE of it cannot be", t, part)
 			return out
 		}
-		finding(penstock.ProblemNoReplicaIdentity, penstock.SeverityWarning, mend,
+		finding(penstock.ProblemNoReplicaIdentity, penstock.SeverityWarning, r.toIdentify(),
 			"table %s has no primary key and no replica identity: its inserts are replicated, an UPDATE or DELETE of it cannot be", t)
 	}
 	return out
+}
+
+// deferrable reports whether nothing but that it is DEFERRABLE keeps the table's
+// primary key from being its replica identity.
+func (r *relation) deferrable() bool { return r.deferred && r.identity == "d" }
+
+// toIdentify returns what gives a replica identity to a table that has none.
+func (r *relation) toIdentify() string {
+	name := quote(r.table.Schema, r.table.Name)
+	if r.deferrable() {
+		return fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL, or a primary key that is not DEFERRABLE", name)
+	}
+	return fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (…), or ALTER TABLE %s REPLICA IDENTITY FULL", name, name)
 }

@@ -104,9 +104,7 @@ func (u *unseen) look(ctx context.Context, conn *pgx.Conn, rels []relation, data
 			u.first[oid] = n
 		} else if n > first {
 			r := byOID[oid]
-			name := quote(r.table.Schema, r.table.Name)
-			mend := fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (…), or ALTER TABLE %s REPLICA IDENTITY FULL", name, name)
-			why := "has no replica identity"
+			mend, why := r.toIdentify(), "has no replica identity"
 			if part := r.unidentified(); part != "" {
 				mend = fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL", part)
 			}
