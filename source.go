@@ -117,8 +117,8 @@ type Capture interface {
 // Forgiver is a Capture that remembers what it has missed.
 type Forgiver interface {
 	// Recall says which tables are there already, each with what had been missed
-	// of it when it was loaded: more than that is worth a finding, though nobody
-	// looked when it happened. It is called before tables are looked at.
+	// of it when it was loaded, and with how its changes were delivered: more than
+	// that, or another way, is worth a finding, though nobody looked when it happened. It is called before tables are looked at.
 	Recall(tables []Table)
 	// Forgive says that tables are going to be loaded again, so that what has been
 	// missed of them up to now is no longer worth a finding. It may be called

@@ -52,6 +52,10 @@ type Table struct {
 	// when the table was looked at, plus one; 0 if it does not count. It is no
 	// part of the shape: see Forgiver.
 	Missed int64
+	// Published names how the source delivered the table's changes when it was
+	// looked at, in the driver's own words; "" if that is not known. It is no part
+	// of the shape: see Forgiver.
+	Published string
 	// Diverse are indices into Columns: columns in which values hardly repeat, for
 	// all that is known when a load begins, so that a target need not look for
 	// repetition in order to store them. It is no part of the shape: see Surveyor.

@@ -158,7 +158,7 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 			}
 			if !holdBack(&table) {
 				t.load = append(t.load, table)
-				if st != nil && st.Partial != nil && len(st.Partial.Chunks) > 0 && sameAsLoaded(&st.Table, &table) {
+				if st != nil && st.Partial != nil && len(st.Partial.Chunks) > 0 && sameAsLoaded(&st.Table, &table) && st.Table.Published == table.Published {
 					t.begun[table.ID] = st.Partial
 				}
 				if st != nil && st.State == penstock.TableSynced {

@@ -38,7 +38,7 @@ func (r *rewrite) add(tx uint64, m *ddlMessage) {
 // loaded again. It is a pure function of what is known and what is told.
 func alteration(old *penstock.Table, r *relation, how rewrite, m *ddlMessage, types *typeCache) (a penstock.Alteration, ok bool) {
 	table := r.table
-	table.Missed = old.Missed
+	table.Missed, table.Published = old.Missed, old.Published
 	a = penstock.Alteration{Old: old, New: &table}
 	switch {
 	case slices.Contains(m.Reload, jsonOID(r.oid)), how.filled, how.computed, !penstock.Alterable(old, &table), !sameParts(old.Parts, table.Parts, m.Created, how.retyped):

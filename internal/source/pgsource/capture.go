@@ -32,11 +32,11 @@ type capture struct {
 
 	told bool // an event trigger tells of changes of tables
 
-	unseen    unseen
-	locator   locator
-	prepared  bool              // Prepare has succeeded: publications and slot are there
-	published map[uint32]string // the publication that each table was last found in
-	takenOut  map[uint32]int    // tables that somebody took out, and how often that is still to be said
+	unseen   unseen
+	locator  locator
+	prepared bool              // Prepare has succeeded: publications and slot are there
+	marks    map[uint32]string // how each table was published when it was last looked at: Table.Published
+	takenOut map[uint32]int    // tables that somebody took out, and how often that is still to be said
 }
 
 var _ penstock.Capture = (*capture)(nil)
@@ -141,7 +141,7 @@ func (c *capture) begin(ctx context.Context, conn *pgx.Conn) (penstock.Position,
 			return "", classify(err, "drop our publications on "+c.where())
 		}
 	}
-	c.prepared = false
+	c.prepared, c.marks = false, nil // all is loaded again
 	if _, _, err := c.Tables(ctx); err != nil {
 		return "", err
 	}

@@ -196,7 +196,7 @@ func TestDroppedWhileLooked(t *testing.T) {
 		noError(t, err)
 		rels[oid] = &relation{table: tables[i], oid: oid, owned: true, identity: "d"}
 	}
-	c.published = nil
+	c.marks = nil
 	refused, err := c.publish(t.Context(), c.sql, rels)
 	noError(t, err)
 	for oid, r := range rels {
@@ -276,7 +276,7 @@ func TestPublishedByName(t *testing.T) {
 	}
 	db.Exec(t, `ALTER PUBLICATION `+main+` DROP TABLE keyed`, `ALTER PUBLICATION `+appendPublicationName(c.spec.Integration)+` DROP TABLE bare`,
 		`ALTER TABLE keyed RENAME TO between`, `ALTER TABLE bare RENAME TO keyed`, `ALTER TABLE between RENAME TO bare`)
-	c.published = nil
+	c.marks = nil
 	refused, err := c.publish(t.Context(), c.sql, rels)
 	noError(t, err)
 	for oid, r := range rels {
@@ -345,7 +345,7 @@ func TestIdentityChangedWhileLooked(t *testing.T) {
 		noError(t, err)
 		rels[oid] = &relation{table: tables[i], oid: oid, owned: true, identity: "d"}
 	}
-	c.published = nil
+	c.marks = nil
 	refused, err := c.publish(t.Context(), c.sql, rels)
 	noError(t, err)
 	members, err := publicationMembers(t.Context(), c.sql, publicationName(c.spec.Integration))

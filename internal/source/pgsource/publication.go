@@ -104,7 +104,7 @@ func (c *capture) refusal(r *relation, err error) penstock.Finding {
 	}
 	if err == errTakenOut {
 		f.Severity = penstock.SeverityWarning
-		f.Message = fmt.Sprintf("table %s was not in the publication for a time, since somebody took it out or it had no replica identity, and must be loaded again", r.table.String())
+		f.Message = fmt.Sprintf("table %s was not in the publication for a time, or not with all of its changes, since somebody altered the publication or it had no replica identity, and must be loaded again", r.table.String())
 	}
 	if isGone(err) {
 		f.Severity = penstock.SeverityWarning
@@ -135,75 +135,27 @@ func ownerStatement(r *relation, role string) string {
 // A publication of ours and what it publishes.
 type publication struct {
 	name    string
+	kind    string // in marks
 	publish string
 	wants   func(*relation) bool
 }
 
 func (c *capture) publications() []publication {
 	return []publication{
-		{publicationName(c.spec.Integration), "insert, update, delete, truncate", func(r *relation) bool { return r.table.Identity != penstock.IdentityNone }},
-		{appendPublicationName(c.spec.Integration), "insert, truncate", func(r *relation) bool { return r.table.Identity == penstock.IdentityNone }},
+		{publicationName(c.spec.Integration), "all", "insert, update, delete, truncate", func(r *relation) bool { return r.table.Identity != penstock.IdentityNone }},
+		{appendPublicationName(c.spec.Integration), "append", "insert, truncate", func(r *relation) bool { return r.table.Identity == penstock.IdentityNone }},
 	}
 }
 
-// publish makes the publications hold exactly the relations, and returns those
-// that could not be added, with the reason. What must leave a publication
-// leaves first: a table that lost its replica identity must not stay published
-// for updates a moment longer (promise 4).
+// publish makes the publications hold exactly the relations, as we have them,
+// and returns those that could not be added, with the reason. What must leave a
+// publication leaves first: a table that lost its replica identity must not stay
+// published for updates a moment longer (promise 4).
 func (c *capture) publish(ctx context.Context, conn *pgx.Conn, rels map[uint32]*relation) (refused map[uint32]error, err error) {
 	refused = map[uint32]error{}
-	if c.published == nil {
-		c.published, c.takenOut = map[uint32]string{}, map[uint32]int{}
-	}
-	missing := map[string][]*relation{}
 	for _, p := range c.publications() {
-		if err := c.ensurePublication(ctx, conn, p); err != nil {
+		if err := c.publishIn(ctx, conn, p, rels, refused); err != nil {
 			return nil, err
-		}
-		members, err := publicationMembers(ctx, conn, p.name)
-		if err != nil {
-			return nil, classify(err, "read publication "+p.name+" on "+c.where())
-		}
-		var drop []string
-		for oid, name := range members {
-			if r := rels[oid]; r == nil || !p.wants(r) {
-				drop = append(drop, name)
-				delete(c.published, oid)
-			}
-		}
-		if err := dropTables(ctx, conn, p.name, drop); err != nil {
-			return nil, classify(err, "take tables out of publication "+p.name+" on "+c.where())
-		}
-		for oid, r := range rels {
-			_, member := members[oid]
-			switch {
-			case !p.wants(r):
-			case member:
-				c.published[oid] = p.name
-			case !r.owned:
-				// Trying would fail, and leave an error in the server's log with each look.
-				refused[oid] = &pgconn.PgError{Severity: "ERROR", Code: "42501", Message: "must be owner of table " + r.table.Name}
-			default:
-				if c.published[oid] == p.name {
-					c.takenOut[oid] = takenOutLooks
-					delete(c.published, oid)
-				}
-				missing[p.name] = append(missing[p.name], r)
-			}
-		}
-	}
-	for name, add := range missing {
-		if err := addTables(ctx, conn, name, add, refused); err != nil {
-			return nil, classify(err, "add tables to publication "+name+" on "+c.where())
-		}
-		members, err := publicationMembers(ctx, conn, name)
-		if err != nil {
-			return nil, classify(err, "read publication "+name+" on "+c.where())
-		}
-		for _, r := range add {
-			if _, member := members[r.oid]; !member && refused[r.oid] == nil {
-				refused[r.oid] = errRenamed
-			}
 		}
 	}
 	for oid := range c.takenOut {
@@ -216,29 +168,184 @@ func (c *capture) publish(ctx context.Context, conn *pgx.Conn, rels map[uint32]*
 	return refused, nil
 }
 
-func (c *capture) ensurePublication(ctx context.Context, conn *pgx.Conn, p publication) error {
-	var exists, generated bool
-	if err := conn.QueryRow(ctx, `SELECT count(*) > 0, COALESCE(bool_and(to_jsonb(p) ->> 'pubgencols' = 's'), true) FROM pg_publication p WHERE pubname = $1`, p.name).Scan(&exists, &generated); err != nil {
-		return classify(err, "look up publication "+p.name+" on "+c.where())
+// publishIn is publish for one of the publications.
+func (c *capture) publishIn(ctx context.Context, conn *pgx.Conn, p publication, rels map[uint32]*relation, refused map[uint32]error) error {
+	since, err := c.ensurePublication(ctx, conn, p)
+	if err != nil {
+		return err
 	}
-	if exists && !generated { // made by an older version of the server, or of ours
-		_, err := conn.Exec(ctx, "ALTER PUBLICATION "+quote(p.name)+" SET (publish_generated_columns = stored)")
-		return classify(err, "have publication "+p.name+" on "+c.where()+" publish generated columns")
+	members, err := publicationMembers(ctx, conn, p.name)
+	if err != nil {
+		return classify(err, "read publication "+p.name+" on "+c.where())
 	}
-	if exists {
-		return nil
+	var drop []string
+	for oid, m := range members {
+		switch r := rels[oid]; {
+		case r == nil || !p.wants(r):
+			delete(c.marks, oid)
+		case m.partial && r.owned:
+			c.log.Warn("table has a row filter or a column list in our publication, and is added to it anew", "publication", p.name, "table", r.table.String())
+			delete(members, oid)
+		default:
+			continue
+		}
+		drop = append(drop, m.name)
 	}
+	if err := dropTables(ctx, conn, p.name, drop); err != nil {
+		return classify(err, "take tables out of publication "+p.name+" on "+c.where())
+	}
+	var missing []*relation
+	for oid, r := range rels {
+		_, member := members[oid]
+		switch {
+		case !p.wants(r) || member:
+		case !r.owned:
+			// Trying would fail, and leave an error in the server's log with each look.
+			refused[oid] = &pgconn.PgError{Severity: "ERROR", Code: "42501", Message: "must be owner of table " + r.table.Name}
+		default:
+			missing = append(missing, r)
+		}
+	}
+	if len(missing) > 0 {
+		if err := addTables(ctx, conn, p.name, missing, refused); err != nil {
+			return classify(err, "add tables to publication "+p.name+" on "+c.where())
+		}
+		if members, err = publicationMembers(ctx, conn, p.name); err != nil {
+			return classify(err, "read publication "+p.name+" on "+c.where())
+		}
+	}
+	for oid, r := range rels {
+		if !p.wants(r) || refused[oid] != nil {
+			continue
+		}
+		switch m, member := members[oid]; {
+		case !member:
+			refused[oid] = errRenamed
+		case m.partial: // and locked, so that it could not be taken out
+			refused[oid] = &pgconn.PgError{Severity: "ERROR", Code: lockNotAvailable}
+		default:
+			c.mark(r, fmt.Sprintf("%s %d %d", p.kind, m.row, since))
+		}
+	}
+	return nil
+}
+
+// mark takes note of how a table is published, and of whether it was in another
+// way before, without our doing. One that is in the other publication now has
+// another identity, and is loaded again for that.
+func (c *capture) mark(r *relation, mark string) {
+	if c.marks == nil {
+		c.marks = map[uint32]string{}
+	}
+	if was := c.marks[r.oid]; was != "" && was != mark && strings.Fields(was)[0] == strings.Fields(mark)[0] {
+		if c.takenOut == nil {
+			c.takenOut = map[uint32]int{}
+		}
+		c.takenOut[r.oid] = takenOutLooks
+	}
+	c.marks[r.oid] = mark
+	r.table.Published = mark
+}
+
+// recallMark takes over how a table was published when it was loaded.
+func (c *capture) recallMark(oid uint32, mark string) {
+	if mark == "" {
+		return
+	}
+	if c.marks == nil {
+		c.marks = map[uint32]string{}
+	}
+	c.marks[oid] = mark
+}
+
+// stampFormat is the comment on a publication of ours: the transaction that
+// altered its options last, which the catalog tells too, and the one since which
+// they have been what we want. Whoever else alters the options, and be it for a
+// moment, makes the first differ.
+const stampFormat = "kept by Penstock, which puts right what others alter; altered last by transaction %d, complete since transaction %d"
+
+// pubOptions is how a publication publishes.
+type pubOptions struct {
+	insert, update, delete, truncate, root, generated bool
+}
+
+func (p publication) options() pubOptions {
+	has := func(what string) bool { return strings.Contains(p.publish, what) }
+	return pubOptions{has("insert"), has("update"), has("delete"), has("truncate"), true, true}
+}
+
+func (p publication) with(conn *pgx.Conn) string {
+	return fmt.Sprintf("(publish = '%s', publish_via_partition_root = true%s)", p.publish, withGenerated(conn))
+}
+
+// ensurePublication makes a publication, or puts its options right. It returns
+// the transaction since which it has been what it is to be: another than before
+// if somebody has altered it meanwhile.
+func (c *capture) ensurePublication(ctx context.Context, conn *pgx.Conn, p publication) (since int64, err error) {
+	var is pubOptions
+	var altered, by int64
+	var comment string
+	err = conn.QueryRow(ctx, `SELECT xmin::text::int8, COALESCE(obj_description(oid, 'pg_publication'), ''), pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot,
+		COALESCE(to_jsonb(p) ->> 'pubgencols' = 's', true) FROM pg_publication p WHERE pubname = $1`, p.name).
+		Scan(&altered, &comment, &is.insert, &is.update, &is.delete, &is.truncate, &is.root, &is.generated)
+	if err == pgx.ErrNoRows {
+		return c.createPublication(ctx, conn, p)
+	}
+	if err != nil {
+		return 0, classify(err, "look up publication "+p.name+" on "+c.where())
+	}
+	_, unstamped := fmt.Sscanf(comment, stampFormat, &by, &since)
+	switch right := is == p.options(); {
+	case right && unstamped == nil && by == altered:
+		return since, nil
+	case right && unstamped != nil: // made by an older version of ours
+		return stampPublication(ctx, conn, p.name, 0)
+	}
+	c.log.Warn("our publication was altered by somebody: it is put right, and its tables are loaded again", "publication", p.name)
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "ALTER PUBLICATION "+quote(p.name)+" SET "+p.with(conn)); err != nil {
+			return err
+		}
+		since, err = stampPublication(ctx, conn, p.name, 0)
+		return err
+	})
+	return since, classify(err, "put publication "+p.name+" on "+c.where()+" right")
+}
+
+// stampPublication takes down who altered a publication last: we did. since is 0
+// if it is complete only since then.
+func stampPublication(ctx context.Context, conn *pgx.Conn, name string, since int64) (int64, error) {
+	var by int64
+	if err := conn.QueryRow(ctx, `SELECT xmin::text::int8 FROM pg_publication WHERE pubname = $1`, name).Scan(&by); err != nil {
+		return 0, fmt.Errorf("stamp publication %s: %w", name, err)
+	}
+	if since == 0 {
+		since = by
+	}
+	if _, err := conn.Exec(ctx, "COMMENT ON PUBLICATION "+quote(name)+" IS '"+fmt.Sprintf(stampFormat, by, since)+"'"); err != nil {
+		return 0, fmt.Errorf("stamp publication %s: %w", name, err)
+	}
+	return since, nil
+}
+
+func (c *capture) createPublication(ctx context.Context, conn *pgx.Conn, p publication) (since int64, err error) {
 	if c.prepared {
 		// What was changed since it went cannot be had from the slot any more,
 		// as the server looks for it as of then. Prepare finds that out.
-		return penstock.Errorf(penstock.KindUnreachable, "publication %s on %s has been dropped", p.name, c.where())
+		return 0, penstock.Errorf(penstock.KindUnreachable, "publication %s on %s has been dropped", p.name, c.where())
 	}
-	_, err := conn.Exec(ctx, fmt.Sprintf("CREATE PUBLICATION %s WITH (publish = '%s', publish_via_partition_root = true%s)", quote(p.name), p.publish, withGenerated(conn)))
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "CREATE PUBLICATION "+quote(p.name)+" WITH "+p.with(conn)); err != nil {
+			return err
+		}
+		since, err = stampPublication(ctx, conn, p.name, 0)
+		return err
+	})
 	if sqlState(err) == "42501" {
-		return &penstock.Error{Kind: penstock.KindSetting, Code: penstock.ProblemSourceRights, Op: "create publication " + p.name + " on " + c.where(), Err: inPlainWords(err),
+		return 0, &penstock.Error{Kind: penstock.KindSetting, Code: penstock.ProblemSourceRights, Op: "create publication " + p.name + " on " + c.where(), Err: inPlainWords(err),
 			Mend: fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s", quote(c.spec.Database), quote(c.source.base.User))}
 	}
-	return classify(err, "create publication "+p.name+" on "+c.where())
+	return since, classify(err, "create publication "+p.name+" on "+c.where())
 }
 
 // withGenerated is the option by which a publication has stored generated
@@ -251,27 +358,39 @@ func withGenerated(conn *pgx.Conn) string {
 	return ", publish_generated_columns = stored"
 }
 
-// publicationMembers returns the tables of a publication by OID, quoted.
-func publicationMembers(ctx context.Context, conn *pgx.Conn, name string) (map[uint32]string, error) {
-	rows, err := conn.Query(ctx, `SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+// A membership is a table's place in a publication of ours.
+type membership struct {
+	name    string // of the table, quoted
+	row     uint32 // of the catalog: another once the table has left and come back, or has another filter
+	partial bool   // it has a row filter or a column list, which we never give it
+}
+
+// publicationMembers returns the tables of a publication by OID. Row filters and
+// column lists came with version 15.
+func publicationMembers(ctx context.Context, conn *pgx.Conn, name string) (map[uint32]membership, error) {
+	partial := "false"
+	if serverMajor(conn.PgConn()) >= 15 {
+		partial = "r.prqual IS NOT NULL OR r.prattrs IS NOT NULL"
+	}
+	rows, err := conn.Query(ctx, `SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), r.oid, `+partial+`
 		FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
 		JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = $1`, name)
 	if err != nil {
 		return nil, err
 	}
-	members := map[uint32]string{}
+	members := map[uint32]membership{}
 	var oid uint32
-	var table string
-	_, err = pgx.ForEachRow(rows, []any{&oid, &table}, func() error {
-		members[oid] = table
+	var m membership
+	_, err = pgx.ForEachRow(rows, []any{&oid, &m.name, &m.row, &m.partial}, func() error {
+		members[oid] = m
 		return nil
 	})
 	return members, err
 }
 
-// errTakenOut: a table has left the publication without us, and changes to it
-// may have been missed.
-var errTakenOut = errors.New("it was taken out of the publication")
+// errTakenOut: a table has left the publication without us, or was not wholly
+// published, and changes to it may have been missed.
+var errTakenOut = errors.New("it was taken out of the publication, or not wholly published")
 
 // takenOutLooks is for how many looks at the tables that is said: the first
 // may be the one that only has the pipeline look more closely.
@@ -405,7 +524,17 @@ func (c *capture) refreshPublications(ctx context.Context, conn *pgx.Conn) error
 		return nil
 	}
 	for _, p := range c.publications() {
-		if _, err := conn.Exec(ctx, "ALTER PUBLICATION "+quote(p.name)+" SET (publish_via_partition_root = true)"); err != nil {
+		since, err := c.ensurePublication(ctx, conn, p) // what somebody altered is to be seen by the next look
+		if err != nil {
+			return fmt.Errorf("refresh publication %s: %w", p.name, err)
+		}
+		if err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "ALTER PUBLICATION "+quote(p.name)+" SET (publish_via_partition_root = true)"); err != nil {
+				return err
+			}
+			_, err := stampPublication(ctx, conn, p.name, since)
+			return err
+		}); err != nil {
 			return fmt.Errorf("refresh publication %s: %w", p.name, err)
 		}
 	}

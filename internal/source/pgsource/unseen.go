@@ -32,6 +32,9 @@ func (c *capture) Recall(tables []penstock.Table) {
 	for i := range tables {
 		t := &tables[i]
 		oid, err := tableOID(t.ID)
+		if err == nil && c.source.publication == "" {
+			c.recallMark(oid, t.Published)
+		}
 		if err != nil || t.Missed == 0 || t.Identity != penstock.IdentityNone {
 			continue
 		}

@@ -172,14 +172,15 @@ func decodeEntry(text string) (*entry, error) {
 type storedShape struct{ penstock.Table }
 
 type diskShape struct {
-	ID       penstock.TableID `json:"id"`
-	Schema   string           `json:"schema"`
-	Name     string           `json:"name"`
-	Identity string           `json:"identity"`
-	Key      []int            `json:"key,omitempty"`
-	Columns  []diskColumn     `json:"columns"`
-	Parts    string           `json:"parts,omitempty"`
-	Missed   int64            `json:"missed,omitempty"`
+	ID        penstock.TableID `json:"id"`
+	Schema    string           `json:"schema"`
+	Name      string           `json:"name"`
+	Identity  string           `json:"identity"`
+	Key       []int            `json:"key,omitempty"`
+	Columns   []diskColumn     `json:"columns"`
+	Parts     string           `json:"parts,omitempty"`
+	Missed    int64            `json:"missed,omitempty"`
+	Published string           `json:"published,omitempty"`
 }
 
 type diskColumn struct {
@@ -195,7 +196,7 @@ var identityNames = map[penstock.Identity]string{
 }
 
 func (s storedShape) MarshalJSON() ([]byte, error) {
-	d := diskShape{ID: s.ID, Schema: s.Schema, Name: s.Name, Identity: identityNames[s.Identity], Key: s.Key, Parts: s.Parts, Missed: s.Missed}
+	d := diskShape{ID: s.ID, Schema: s.Schema, Name: s.Name, Identity: identityNames[s.Identity], Key: s.Key, Parts: s.Parts, Missed: s.Missed, Published: s.Published}
 	for _, c := range s.Columns {
 		d.Columns = append(d.Columns, diskColumn{c.ID, c.Name, c.Type.String(), c.SourceType, c.NotNull})
 	}
@@ -207,7 +208,7 @@ func (s *storedShape) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &d); err != nil {
 		return err
 	}
-	s.Table = penstock.Table{ID: d.ID, Schema: d.Schema, Name: d.Name, Key: d.Key, Parts: d.Parts, Missed: d.Missed}
+	s.Table = penstock.Table{ID: d.ID, Schema: d.Schema, Name: d.Name, Key: d.Key, Parts: d.Parts, Missed: d.Missed, Published: d.Published}
 	for id, name := range identityNames {
 		if name == d.Identity {
 			s.Identity = id
