@@ -12,6 +12,7 @@ import (
 	"penstock"
 	"penstock/internal/pipeline"
 	"penstock/internal/source/pgsource"
+	"penstock/internal/testdb/dbtest"
 )
 
 // TestPartitionsWithoutIdentity: it is the partition, not the partitioned
@@ -153,6 +154,11 @@ func TestPublicationsMeddledWith(t *testing.T) {
 // somebody altered it, are made up for, also if it was for a moment or while
 // nobody looked, and no table is loaded again that had nothing of it (promise 2).
 func TestPublicationsAltered(t *testing.T) {
+	t.Parallel()
+	dbtest.EachVersion(t, publicationsAltered)
+}
+
+func publicationsAltered(t *testing.T, major int) {
 	for _, c := range []struct {
 		name  string
 		since int      // the version that has it
@@ -169,7 +175,8 @@ func TestPublicationsAltered(t *testing.T) {
 	} {
 		for _, stopped := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, stopped %v", c.name, stopped), func(t *testing.T) {
-				b := setup(t, `CREATE TABLE one (id int PRIMARY KEY, a int)`, `CREATE TABLE two (id int PRIMARY KEY)`,
+				t.Parallel()
+				b := setupOn(t, major, `CREATE TABLE one (id int PRIMARY KEY, a int)`, `CREATE TABLE two (id int PRIMARY KEY)`,
 					`CREATE TABLE part (id int PRIMARY KEY, a int) PARTITION BY RANGE (id)`, `CREATE TABLE part_1 PARTITION OF part DEFAULT`,
 					`INSERT INTO one SELECT g, g FROM generate_series(1, 100) g`, `INSERT INTO two SELECT g FROM generate_series(1, 1000) g`, `INSERT INTO part SELECT g, g FROM generate_series(1, 100) g`)
 				if b.db.Server.Binaries.Major < c.since {

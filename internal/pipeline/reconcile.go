@@ -173,12 +173,12 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 			continue
 		}
 		// What is found about a name that another table has now is about that one.
-		unseen := !named[st.Table.String()]
-		if f, ok := blocked[st.Table.String()]; ok && unseen {
+		taken := named[st.Table.String()]
+		if f, ok := blocked[st.Table.String()]; ok && !taken {
 			t.fail(st, st.Table, reason(f))
 			continue
 		}
-		if f, ok := delayed[st.Table.String()]; ok && unseen {
+		if f, ok := delayed[st.Table.String()]; ok && !taken {
 			// It is there, and not in the stream just now: what it has is kept
 			// for readers, and what it misses takes a load (promise 6).
 			if st.State != penstock.TableResyncRequired {

@@ -70,12 +70,13 @@ func (p *Pipeline) blame(b *penstock.Batch, err error) *penstock.TooLarge {
 }
 
 // failTooLarge records, while the stream is open, that a table has failed for
-// want of memory. The stream is opened anew without it.
+// want of memory. The stream is opened anew without it, and so is the destination,
+// which may have to give up what the batch has left in memory.
 func (p *Pipeline) failTooLarge(ctx context.Context, t *penstock.TooLarge) error {
 	if err := p.recordTooLarge(ctx, t); err != nil {
 		return err
 	}
-	return errRejoin
+	return errAbandoned
 }
 
 func (p *Pipeline) recordTooLarge(ctx context.Context, t *penstock.TooLarge) error {

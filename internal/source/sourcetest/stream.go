@@ -247,6 +247,43 @@ func testSmallLimit(e *env) {
 	r.catchUp()
 }
 
+// testMostTables: changes of no more tables are put together than there may be, but
+// for those of one transaction.
+func testMostTables(e *env) {
+	names := []string{"t", "u", "v"}
+	r := e.reader()
+	for _, name := range names {
+		e.s.Create(e.T, name, penstock.IdentityKey)
+		r.know(name)
+	}
+	for i := range int64(10) {
+		for _, name := range names {
+			e.do(func(tx Tx) { tx.Insert(name, Row{ID: i}) })
+		}
+	}
+	e.do(func(tx Tx) {
+		for _, name := range names {
+			tx.Insert(name, Row{ID: 100})
+		}
+	})
+	mark := e.mark()
+	r.open()
+	whole := false
+	for r.tables[marks].find(Row{ID: mark}, false) < 0 {
+		c := &penstock.Changes{Position: r.position, MostTables: 2}
+		r.ok(r.stream.Next(r.ctx, c, 1<<20))
+		whole = whole || len(c.Tables) == len(names) && c.Transactions <= 2
+		if len(c.Tables) > 2 && c.Transactions > 2 {
+			e.Fatalf("%d transactions with changes of %d tables", c.Transactions, len(c.Tables))
+		}
+		r.take(c)
+	}
+	if !whole {
+		e.Error("the transaction of three tables did not come whole")
+	}
+	r.catchUp()
+}
+
 // quiet reads until nothing is left, so that Next would wait.
 func (r *reader) quiet() {
 	r.Helper()

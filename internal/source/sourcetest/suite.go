@@ -77,6 +77,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"Truncate", testTruncate},
 		{"LargeTransaction", testLargeTransaction},
 		{"SmallLimit", testSmallLimit},
+		{"MostTables", testMostTables},
 		{"Wake", testWake},
 		{"Progress", testProgress},
 		{"AckAndReopen", testAckAndReopen},

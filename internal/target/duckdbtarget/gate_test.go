@@ -10,6 +10,24 @@ import (
 	"penstock"
 )
 
+// TestMarksTakeRoom: the marks of removed rows count among what a table takes, once
+// until the log is moved.
+func TestMarksTakeRoom(t *testing.T) {
+	t.Parallel()
+	g := newGate(minMemory)
+	for range 2 {
+		g.write("1", 3)
+		g.mark("1")
+	}
+	if want := 3 + markRoom/columnRoom; g.columns != want {
+		t.Errorf("a table of three columns of which rows were removed counts as %d, want %d", g.columns, want)
+	}
+	g.moved(true)
+	if g.mark("1"); g.columns != markRoom/columnRoom {
+		t.Errorf("once the log was moved its marks count as %d", g.columns)
+	}
+}
+
 // TestLogBesideLoads: the write-ahead log does not grow with what the stream
 // writes while chunks overlap all the time.
 func TestLogBesideLoads(t *testing.T) {

@@ -369,6 +369,27 @@ func TestRelaidByHalf(t *testing.T) {
 	l.wantFiles("shop.1.duckdb", "shop.2.duckdb")
 }
 
+// TestBlocksOfMany: a new file for many tables has smaller blocks.
+func TestBlocksOfMany(t *testing.T) {
+	t.Parallel()
+	for tables, want := range map[int]int64{manyTables: largestBlock, manyTables + 1: blockOfMany, tooManyTables: largestBlock} {
+		l := newLayoutTest(t, 256<<20)
+		all := make([]penstock.Table, tables)
+		for i := range all {
+			all[i] = *wideShape(penstock.TableID(fmt.Sprint(i)), 5)
+		}
+		if err := l.Fits(t.Context(), all); errors.Is(err, penstock.ErrReopen) {
+			l.must(l.Close())
+			l.open(l.w)
+		} else {
+			l.must(err)
+		}
+		if got := l.block; got != want {
+			t.Errorf("%d tables: blocks of %d bytes, want %d", tables, got, want)
+		}
+	}
+}
+
 // TestTooWide: a table that there is no memory for fails with what it needs, and so
 // does one for which the database could not be laid out anew; the latter is
 // tried again.

@@ -63,11 +63,11 @@ func (d *Destination) unmarked(ctx context.Context, v *version, tb *penstock.Tab
 		return err
 	}
 	rows, _ := strconv.ParseInt(r[0][0], 10, 64)
-	marks := rows * markSize
-	if marks < d.w.cfg.Memory/4 {
+	marks, fits := rows*markSize, d.w.cfg.Memory/2
+	if marks < fits {
 		return err
 	}
-	large := &penstock.TooLarge{Table: tb.Table, Rows: rows, Bytes: marks, Fits: d.w.cfg.Memory / 2}
+	large := &penstock.TooLarge{Table: tb.Table, Rows: rows, Bytes: marks, Fits: fits}
 	large.Needs = int64(float64(d.w.cfg.Configured) * 2 * float64(marks) / float64(d.w.cfg.Memory))
 	return &penstock.Error{Kind: penstock.KindFull, Code: penstock.ProblemMemoryExhausted, Err: large, Mend: large.Mend()}
 }

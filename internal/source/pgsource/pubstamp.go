@@ -1,0 +1,144 @@
+package pgsource
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"penstock"
+)
+
+// A publication of ours is as we made it, or is put right: what the server has not
+// sent while it was another cannot be had any more. So it says of itself since
+// when it has been what it is to be, and tables remember that (Table.Published).
+
+// stampFormat is the comment on a publication of ours: the transaction that
+// altered its options last, which the catalog tells too, and the one since which
+// they have been what we want. Whoever else alters the options, and be it for a
+// moment, makes the first differ.
+const stampFormat = "kept by Penstock, which puts right what others alter; altered last by transaction %d, complete since transaction %d"
+
+// pubOptions is how a publication publishes.
+type pubOptions struct {
+	insert, update, delete, truncate, root, generated bool
+}
+
+func (p publication) options() pubOptions {
+	has := func(what string) bool { return strings.Contains(p.publish, what) }
+	return pubOptions{has("insert"), has("update"), has("delete"), has("truncate"), true, true}
+}
+
+func (p publication) with(conn *pgx.Conn) string {
+	return fmt.Sprintf("(publish = '%s', publish_via_partition_root = true%s)", p.publish, withGenerated(conn))
+}
+
+// ensurePublication makes a publication, or puts its options right. It returns
+// the transaction since which it has been what it is to be: another than before
+// if somebody has altered it meanwhile.
+func (c *capture) ensurePublication(ctx context.Context, conn *pgx.Conn, p publication) (since int64, err error) {
+	var is pubOptions
+	var altered, by int64
+	var comment string
+	err = conn.QueryRow(ctx, `SELECT xmin::text::int8, COALESCE(obj_description(oid, 'pg_publication'), ''), pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot,
+		COALESCE(to_jsonb(p) ->> 'pubgencols' = 's', true) FROM pg_publication p WHERE pubname = $1`, p.name).
+		Scan(&altered, &comment, &is.insert, &is.update, &is.delete, &is.truncate, &is.root, &is.generated)
+	if err == pgx.ErrNoRows {
+		return c.createPublication(ctx, conn, p)
+	}
+	if err != nil {
+		return 0, classify(err, "look up publication "+p.name+" on "+c.where())
+	}
+	_, unstamped := fmt.Sscanf(comment, stampFormat, &by, &since)
+	switch right := is == p.options(); {
+	case right && unstamped == nil && by == altered:
+		return since, nil
+	case right && unstamped != nil: // made by an older version of ours
+		return stampPublication(ctx, conn, p.name, 0)
+	}
+	c.log.Warn("our publication was altered by somebody: it is put right, and its tables are loaded again", "publication", p.name)
+	since, err = stamped(ctx, conn, p.name, "ALTER PUBLICATION "+quote(p.name)+" SET "+p.with(conn), 0)
+	return since, classify(err, "put publication "+p.name+" on "+c.where()+" right")
+}
+
+// stampPublication takes down who altered a publication last: we did. since is 0
+// if it is complete only since then.
+func stampPublication(ctx context.Context, conn *pgx.Conn, name string, since int64) (int64, error) {
+	var by int64
+	if err := conn.QueryRow(ctx, `SELECT xmin::text::int8 FROM pg_publication WHERE pubname = $1`, name).Scan(&by); err != nil {
+		return 0, fmt.Errorf("stamp publication %s: %w", name, err)
+	}
+	if since == 0 {
+		since = by
+	}
+	if _, err := conn.Exec(ctx, "COMMENT ON PUBLICATION "+quote(name)+" IS '"+fmt.Sprintf(stampFormat, by, since)+"'"); err != nil {
+		return 0, fmt.Errorf("stamp publication %s: %w", name, err)
+	}
+	return since, nil
+}
+
+// stamped makes or alters a publication, and takes that down, in one transaction.
+// since is as in stampPublication.
+func stamped(ctx context.Context, conn *pgx.Conn, name, sql string, since int64) (complete int64, err error) {
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return err
+		}
+		complete, err = stampPublication(ctx, conn, name, since)
+		return err
+	})
+	return complete, err
+}
+
+func (c *capture) createPublication(ctx context.Context, conn *pgx.Conn, p publication) (since int64, err error) {
+	if c.prepared {
+		// What was changed since it went cannot be had from the slot any more,
+		// as the server looks for it as of then. Prepare finds that out.
+		return 0, penstock.Errorf(penstock.KindUnreachable, "publication %s on %s has been dropped", p.name, c.where())
+	}
+	since, err = stamped(ctx, conn, p.name, "CREATE PUBLICATION "+quote(p.name)+" WITH "+p.with(conn), 0)
+	if sqlState(err) == "42501" {
+		return 0, &penstock.Error{Kind: penstock.KindSetting, Code: penstock.ProblemSourceRights, Op: "create publication " + p.name + " on " + c.where(), Err: inPlainWords(err),
+			Mend: fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s", quote(c.spec.Database), quote(c.source.base.User))}
+	}
+	return since, classify(err, "create publication "+p.name+" on "+c.where())
+}
+
+// withGenerated is the option by which a publication has stored generated
+// columns. It is more than convenient: the server refuses to update a table
+// with one in its replica identity if the publication does not (promise 4).
+func withGenerated(conn *pgx.Conn) string {
+	if serverMajor(conn.PgConn()) < publishesGenerated {
+		return ""
+	}
+	return ", publish_generated_columns = stored"
+}
+
+// forgetsPublished holds, by major version, the first minor version of which a
+// walsender does not go on taking a table for unpublished after it has decoded
+// a transaction that wrote to it before it was published. Versions after the
+// last one listed never did.
+var forgetsPublished = map[int]int{13: 21, 14: 18, 15: 13, 16: 9, 17: 5}
+
+// refreshPublications has walsenders of servers with that fault look anew at
+// what is published, once nobody is left who wrote to the tables before: by a
+// change to the publications that changes nothing.
+func (c *capture) refreshPublications(ctx context.Context, conn *pgx.Conn) error {
+	if c.source.publication != "" {
+		return nil // not ours to alter; Check tells
+	}
+	if fixed, ok := forgetsPublished[serverMajor(conn.PgConn())]; !ok || serverMinor(conn.PgConn()) >= fixed {
+		return nil
+	}
+	for _, p := range c.publications() {
+		since, err := c.ensurePublication(ctx, conn, p) // what somebody altered is to be seen by the next look
+		if err != nil {
+			return fmt.Errorf("refresh publication %s: %w", p.name, err)
+		}
+		if _, err := stamped(ctx, conn, p.name, "ALTER PUBLICATION "+quote(p.name)+" SET (publish_via_partition_root = true)", since); err != nil {
+			return fmt.Errorf("refresh publication %s: %w", p.name, err)
+		}
+	}
+	return nil
+}
