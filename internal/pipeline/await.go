@@ -43,14 +43,15 @@ func (p *Pipeline) Await(ctx context.Context, position string) error {
 		if r.capture.Covers(at, want) {
 			return nil
 		}
+		// After moved has been taken, as whoever ends the stream closes it last.
+		if p.current.Load() != r {
+			return errNotRunning
+		}
 		select {
 		case <-moved:
 		case <-ctx.Done():
 			label := p.status.diary.label
 			return fmt.Errorf("the warehouse has not come to %s yet, it is at %s: %w", label(want), label(at), ctx.Err())
-		}
-		if p.current.Load() != r {
-			return errNotRunning
 		}
 	}
 }

@@ -72,3 +72,26 @@ func TestAwait(t *testing.T) {
 		t.Errorf("after the end: %v", err)
 	}
 }
+
+// TestAwaitWhileEnding: who begins to wait while the stream ends does not wait for
+// what nobody tells any more.
+func TestAwaitWhileEnding(t *testing.T) {
+	t.Parallel()
+	s := newSmall(t, 50)
+	s.keep(t)
+	s.settle(t, allKinds...)
+	p := s.running(t)
+	s.source.Intercept(func(op string) error {
+		if op == "Now" {
+			s.stop()
+			s.source.Intercept(nil)
+			s.work(1) // which the stream will never come to
+		}
+		return nil
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := p.Await(ctx, ""); penstock.KindOf(err) != penstock.KindInvalidState {
+		t.Errorf("waited for a stream that has ended: %v", err)
+	}
+}
