@@ -65,6 +65,8 @@ type DestinationState struct {
 // position live in the database itself, in the transactions with the rows
 // they describe (promise 2).
 //
+// Of floating point numbers it may have one zero: what was -0 is 0 then.
+//
 // Methods are called by one goroutine at a time, except Chunk.
 type Destination interface {
 	// State returns the position and all tables.

@@ -13,8 +13,8 @@
 //
 // What is equal:
 //   - values are compared in the form that they have in vectors: numbers, dates
-//     and timestamps exactly, JSON as its text. All NaN are equal to each other;
-//     0.0 and -0.0 are not equal, as they print differently.
+//     and timestamps exactly, JSON as its text. All NaN are equal to each other,
+//     and 0.0 and -0.0 are equal, as the warehouse has one zero.
 //   - values that the destination cannot hold are null in it, by promise 5.
 //     They are counted, and are no difference.
 //   - rows of tables without a key are compared as multisets: how often each

@@ -68,7 +68,7 @@ func (h *hasher) column(v *penstock.Vector, out []uint64) {
 	case 4:
 		if v.Type().Kind == penstock.TypeFloat32 {
 			for i := range out {
-				add(i, uint64(math.Float32bits(oneNaN(v.Float32(i)))))
+				add(i, uint64(math.Float32bits(canonical(v.Float32(i)))))
 			}
 			return
 		}
@@ -78,7 +78,7 @@ func (h *hasher) column(v *penstock.Vector, out []uint64) {
 	case 8:
 		if v.Type().Kind == penstock.TypeFloat64 {
 			for i := range out {
-				add(i, math.Float64bits(oneNaN(v.Float64(i))))
+				add(i, math.Float64bits(canonical(v.Float64(i))))
 			}
 			return
 		}
@@ -92,10 +92,13 @@ func (h *hasher) column(v *penstock.Vector, out []uint64) {
 	}
 }
 
-// oneNaN returns x, and the same NaN for all of them.
-func oneNaN[T float32 | float64](x T) T {
-	if x != x {
+// canonical returns x, the same NaN for all of them, and 0 for -0.
+func canonical[T float32 | float64](x T) T {
+	switch {
+	case x != x:
 		return T(math.NaN())
+	case x == 0:
+		return 0
 	}
 	return x
 }
@@ -107,13 +110,11 @@ func equal(a *penstock.Vector, i int, b *penstock.Vector, j int) bool {
 	}
 	switch a.Type().Kind {
 	case penstock.TypeFloat32:
-		if x, y := a.Float32(i), b.Float32(j); x != x || y != y {
-			return x != x && y != y
-		}
+		x, y := canonical(a.Float32(i)), canonical(b.Float32(j))
+		return math.Float32bits(x) == math.Float32bits(y)
 	case penstock.TypeFloat64:
-		if x, y := a.Float64(i), b.Float64(j); x != x || y != y {
-			return x != x && y != y
-		}
+		x, y := canonical(a.Float64(i)), canonical(b.Float64(j))
+		return math.Float64bits(x) == math.Float64bits(y)
 	}
 	return string(a.Raw(i)) == string(b.Raw(j))
 }

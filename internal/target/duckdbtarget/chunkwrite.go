@@ -248,6 +248,12 @@ func (w *columnWriter) writeValues() {
 	case penstock.TypeDate:
 		w.copyFixed(data, 4)
 		check(w, (*int32)(data), holdsDate)
+	case penstock.TypeFloat32:
+		w.copyFixed(data, 4)
+		oneZero(unsafe.Slice((*float32)(data), w.count))
+	case penstock.TypeFloat64:
+		w.copyFixed(data, 8)
+		oneZero(unsafe.Slice((*float64)(data), w.count))
 	default: // the same form on both sides
 		w.copyFixed(data, t.Width())
 	}
@@ -260,6 +266,16 @@ func check[T any](w *columnWriter, data *T, holds func(T) bool) {
 		if !holds(x) {
 			w.setBad(i)
 			clear(unsafe.Slice(data, w.count)[i : i+1])
+		}
+	}
+}
+
+// oneZero makes 0 of every -0. The engine takes them for equal when it compresses,
+// so that, of those that are stored beside each other, all become what the first one is.
+func oneZero[T float32 | float64](values []T) {
+	for i, x := range values {
+		if x == 0 {
+			values[i] = 0
 		}
 	}
 }

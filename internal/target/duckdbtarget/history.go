@@ -296,10 +296,9 @@ func (d *Destination) goOn(ctx context.Context, tx *metaChange, id penstock.Tabl
 }
 
 // distinguishing returns an expression that differs where two values do: to
-// the engine -0 equals 0 and a month equals 30 days; as text they differ.
+// the engine a month equals 30 days; as text they differ.
 func distinguishing(column string, t penstock.Type) string {
-	switch t.Kind {
-	case penstock.TypeFloat32, penstock.TypeFloat64, penstock.TypeInterval:
+	if t.Kind == penstock.TypeInterval {
 		return column + "::VARCHAR"
 	}
 	return column

@@ -18,11 +18,9 @@ func (d *Destination) removeRows(ctx context.Context, v *version, tb *penstock.T
 		declared = append(declared, name+" "+sqlType(col.Type))
 		grouped = append(grouped, name)
 		same = append(same, fmt.Sprintf("t.%s IS NOT DISTINCT FROM g.%s", ident(v.Columns[c]), name))
-		if k := col.Type.Kind; k == penstock.TypeFloat32 || k == penstock.TypeFloat64 || k == penstock.TypeInterval {
-			// To the engine -0 equals 0 and a month equals 30 days; as text
-			// they differ.
-			grouped = append(grouped, name+"::VARCHAR")
-			same = append(same, fmt.Sprintf("t.%s::VARCHAR IS NOT DISTINCT FROM g.%s::VARCHAR", ident(v.Columns[c]), name))
+		if col.Type.Kind == penstock.TypeInterval {
+			grouped = append(grouped, distinguishing(name, col.Type))
+			same = append(same, distinguishing("t."+ident(v.Columns[c]), col.Type)+" IS NOT DISTINCT FROM "+distinguishing("g."+name, col.Type))
 		}
 	}
 	if err := d.writer.exec(ctx, "CREATE OR REPLACE TEMP TABLE "+staged+" ("+strings.Join(declared, ", ")+")"); err != nil {

@@ -2,7 +2,6 @@ package targettest
 
 import (
 	"context"
-	"math"
 	"time"
 
 	"penstock"
@@ -223,18 +222,18 @@ func testHistoryReload(e *env) {
 	for _, identity := range []penstock.Identity{penstock.IdentityKey, penstock.IdentityFull, penstock.IdentityNone} {
 		name := map[penstock.Identity]string{penstock.IdentityKey: "keyed", penstock.IdentityFull: "whole", penstock.IdentityNone: "bare"}[identity]
 		d := e.openSpec(specOf("shop"))
-		shape := shapeOf(penstock.TableID(name), name, 0, column("id", penstock.TypeInt64), column("note", penstock.TypeText), column("f", penstock.TypeFloat64))
+		shape := shapeOf(penstock.TableID(name), name, 0, column("id", penstock.TypeInt64), column("note", penstock.TypeText), column("span", penstock.TypeInterval))
 		if shape.Identity = identity; identity == penstock.IdentityKey {
 			shape.Key = []int{0}
 		}
-		zero := func(id int, note any, f float64) *penstock.Rows {
+		month := func(id int, note any, months, days int32) *penstock.Rows {
 			rows := rowsOf(shape)
 			rows.Vectors[0].AppendInt64(int64(id))
 			add(&rows.Vectors[1], note)
-			rows.Vectors[2].AppendFloat64(f)
+			rows.Vectors[2].AppendInterval(months, days, 0)
 			return rows
 		}
-		rows := zero(1, "one", 0)
+		rows := month(1, "one", 0, 30)
 		more := func(id int, note any) {
 			rows.Vectors[0].AppendInt64(int64(id))
 			add(&rows.Vectors[1], note)
@@ -249,8 +248,7 @@ func testHistoryReload(e *env) {
 			e.apply(d, historyOf(shape).end(110, 4, "four", nil).batch())
 		}
 
-		negative := math.Copysign(0, -1) // another value than 0
-		rows = zero(1, "one", negative)
+		rows = month(1, "one", 1, 0) // another value than 30 days
 		more(2, nil)
 		more(3, "THREE")
 		more(5, "five")
@@ -260,11 +258,11 @@ func testHistoryReload(e *env) {
 		e.reload(d, shape, 200, rows)
 		h := withHistory(shape)
 		want := rowsOf(h)
-		put := func(id int, note any, f any, active bool, from int, to any) {
+		put := func(id int, note any, span []int32, active bool, from int, to any) {
 			want.Vectors[0].AppendInt64(int64(id))
 			add(&want.Vectors[1], note)
-			if x, ok := f.(float64); ok {
-				want.Vectors[2].AppendFloat64(x)
+			if span != nil {
+				want.Vectors[2].AppendInterval(span[0], span[1], 0)
 			} else {
 				want.Vectors[2].AppendNull()
 			}
@@ -272,8 +270,8 @@ func testHistoryReload(e *env) {
 			want.Vectors[4].AppendInt64(int64(from))
 			add(&want.Vectors[5], to)
 		}
-		put(1, "one", 0.0, false, 100, 200)
-		put(1, "one", negative, true, 200, nil)
+		put(1, "one", []int32{0, 30}, false, 100, 200)
+		put(1, "one", []int32{1, 0}, true, 200, nil)
 		put(2, nil, nil, true, 100, nil)
 		put(3, "three", nil, false, 100, 200)
 		put(3, "THREE", nil, true, 200, nil)
