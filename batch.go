@@ -32,7 +32,9 @@ type Batch struct {
 	Drop []TableID
 	// Alter are changes of shape, made before rows are applied, which have the
 	// new shapes. They concern the version of a table that rows go to. No part
-	// before in the same source transaction has rows of these tables.
+	// before in the same source transaction has rows of these tables. Another
+	// table that stands under the name that one takes, and takes none itself,
+	// is not readable any more and becomes TableResyncRequired; rows of it are void.
 	Alter []Alteration
 
 	Tables []TableBatch

@@ -244,7 +244,7 @@ func (tx *metaChange) evict(id penstock.TableID, by *version, at time.Time) {
 			tx.leave(other, v, at)
 		}
 		tx.dropTable(v)
-		o.Readable = nil
+		o.Readable, tx.evicted[other] = nil, true
 		if o.State == penstock.TableDroppedSource {
 			tx.entries[other] = nil
 			continue
@@ -256,6 +256,9 @@ func (tx *metaChange) evict(id penstock.TableID, by *version, at time.Time) {
 // applyTable applies the net effect of a batch on one table.
 func (d *Destination) applyTable(ctx context.Context, tx *metaChange, tb *penstock.TableBatch, bad *penstock.BadValues) error {
 	e := tx.look(tb.Table.ID)
+	if e != nil && e.current() == nil && tx.evicted[tb.Table.ID] {
+		return nil // its rows are from before it lost its name, and go with it
+	}
 	if e == nil || e.current() == nil {
 		return penstock.Errorf(penstock.KindNotFound, "apply to %s of database %q: no such table", tb.Table, d.db.name)
 	}

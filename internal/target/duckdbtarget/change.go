@@ -26,12 +26,13 @@ type metaChange struct {
 	renamed  [][2]string                 // quoted names of versions that were swapped in, before and after
 	hid      map[penstock.TableID]bool   // whose views have been dropped
 	names    *nameIndex                  // made when it is needed; see index
+	evicted  map[penstock.TableID]bool   // tables that another one has taken the name of
 
 	before, after failpoint.Point // around the commit
 }
 
 func (d *Destination) change() *metaChange {
-	return &metaChange{d: d, entries: make(map[penstock.TableID]*entry)}
+	return &metaChange{d: d, entries: make(map[penstock.TableID]*entry), evicted: make(map[penstock.TableID]bool)}
 }
 
 // look returns the entry of a table as this change sees it, not to be changed.

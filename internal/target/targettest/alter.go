@@ -248,3 +248,37 @@ func testAlterAllTypes(e *env) {
 	}
 	e.wantRows("shop", one, rowsOf(one, []any{1, "one", 10}, []any{2, "two", 20}))
 }
+
+// testAlterTakesName: where a table takes the name of one that takes none itself,
+// rows of that are void, and nothing else is.
+func testAlterTakesName(e *env) {
+	d := e.open()
+	old, taker := orders(), shapeOf("2", "items", 1, column("id", penstock.TypeInt32))
+	e.load(d, old, rowsOf(old, []any{1, "one", 10}))
+	e.load(d, taker, rowsOf(taker, []any{1}))
+	now := altered(taker, old.Name, taker.Columns...)
+	take := func(parts ...penstock.Batch) {
+		e.Helper()
+		pos := e.state(d).Applied
+		for i := range parts {
+			parts[i].Next, parts[i].Partial = pos+"+", i+1 < len(parts)
+			e.ok(d.Apply(e.Context(), pos, &parts[i]))
+		}
+	}
+	gone := []penstock.TableStatus{{Table: *old, State: penstock.TableResyncRequired, Reason: "it changed"}}
+	take(penstock.Batch{Alter: []penstock.Alteration{{Old: taker, New: now}}, States: gone,
+		Tables: []penstock.TableBatch{changesOf(old).insert(2, "two", 20).batch(), changesOf(now).insert(2).batch()}})
+	e.wantRows("shop", now, rowsOf(now, []any{1}, []any{2}))
+	e.wantState(d, old.ID, penstock.TableResyncRequired, false)
+	e.wantKind(d.Apply(e.Context(), e.state(d).Applied, &penstock.Batch{Next: "later", Tables: []penstock.TableBatch{changesOf(old).insert(3, "three", 30).batch()}}), penstock.KindNotFound)
+
+	// Likewise with a transaction in parts, and with nothing but the mention of a table.
+	e.load(d, old, rowsOf(old, []any{1, "one", 10}))
+	back := altered(now, "items", now.Columns...)
+	e.wantState(d, taker.ID, penstock.TableResyncRequired, false) // it was its name
+	e.load(d, back, rowsOf(back, []any{7}))
+	take(penstock.Batch{Alter: []penstock.Alteration{{Old: back, New: now}}, Tables: []penstock.TableBatch{changesOf(now).insert(8).batch()}},
+		penstock.Batch{Tables: []penstock.TableBatch{changesOf(old).batch(), changesOf(now).insert(9).batch()}})
+	e.wantRows("shop", now, rowsOf(now, []any{7}, []any{8}, []any{9}))
+	e.wantState(d, old.ID, penstock.TableResyncRequired, false)
+}

@@ -65,6 +65,7 @@ func Run(t *testing.T, empty func(t *testing.T) Subject) {
 		{"MendPartial", testMendPartial},
 		{"JoinAnew", testJoinAnew},
 		{"SwapTakesName", testSwapTakesName},
+		{"AlterTakesName", testAlterTakesName},
 		{"Drop", testDrop},
 		{"States", testStates},
 		{"BadValues", testBadValues},
