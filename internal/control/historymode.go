@@ -16,7 +16,7 @@ const historyLimit = 30 * time.Second
 // KindNotFound if no integration replicates into a database of that name,
 // KindInvalidState while the stream does not run.
 func (s *Supervisor) Historian(ctx context.Context, target, database string) (Historian, context.Context, context.CancelFunc, error) {
-	runner, err := s.Runner(target, database)
+	runner, err := s.startingRunner(ctx, target, database)
 	if err != nil {
 		return nil, nil, nil, err
 	}

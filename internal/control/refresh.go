@@ -1,8 +1,10 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"penstock"
 )
@@ -13,7 +15,7 @@ import (
 // database of that name, or there is no such table; KindInvalidState while the
 // stream does not run.
 func (s *Supervisor) Refresh(ctx context.Context, target, database string, r penstock.Refresh) (tables int, err error) {
-	runner, err := s.Runner(target, database)
+	runner, err := s.startingRunner(ctx, target, database)
 	if err != nil {
 		return 0, err
 	}
@@ -28,7 +30,7 @@ func (s *Supervisor) Refresh(ctx context.Context, target, database string, r pen
 // committed at its source before a position; see Awaiter. KindNotFound if no
 // integration replicates into a database of that name.
 func (s *Supervisor) Await(ctx context.Context, target, database, position string) error {
-	runner, err := s.Runner(target, database)
+	runner, err := s.startingRunner(ctx, target, database)
 	if err != nil {
 		return err
 	}
@@ -50,6 +52,45 @@ func (s *Supervisor) Runner(target, database string) (Runner, error) {
 	return stream.active()
 }
 
+// startPatience is how long a statement waits for a stream that has not been
+// running yet, and of which nothing is known that stands in its way.
+const startPatience = 5 * time.Second
+
+// startingRunner is Runner, and waits for a moment while the stream is only about
+// to start, as it is when this process has just begun.
+func (s *Supervisor) startingRunner(ctx context.Context, target, database string) (Runner, error) {
+	limited, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	for {
+		st, err := s.stream(target, database)
+		if err == nil && !st.starting() {
+			return st.active()
+		}
+		if err != nil {
+			if _, db, unknown := s.replicatedInto(ctx, target, database); unknown != nil || db.State != penstock.DatabaseConnected {
+				return nil, cmp.Or(unknown, err)
+			}
+		}
+		pause(limited, 20*time.Millisecond, nil)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case limited.Err() != nil && err != nil:
+			return nil, notRunning(database)
+		case limited.Err() != nil:
+			return st.active()
+		}
+	}
+}
+
+// starting reports whether the stream has not had a runner yet, nor failed to get
+// one.
+func (s *stream) starting() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.runner == nil && s.err == nil
+}
+
 // stream returns the stream that replicates into a destination database.
 func (s *Supervisor) stream(target, database string) (*stream, error) {
 	s.mu.Lock()
@@ -59,7 +100,7 @@ func (s *Supervisor) stream(target, database string) (*stream, error) {
 			return st, nil
 		}
 	}
-	return nil, &penstock.Error{Kind: penstock.KindNotFound, Message: fmt.Sprintf("no integration replicates into database %s", database)}
+	return nil, notReplicated(database)
 }
 
 // stream returns the keeper's stream into a destination database, nil if it has
@@ -83,8 +124,12 @@ func (s *stream) active() (Runner, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.running {
-		return nil, &penstock.Error{Kind: penstock.KindInvalidState, Message: fmt.Sprintf("replication into database %s is not running at the moment", s.db.Name),
-			Mend: "see the integration's problems, and try again once it runs"}
+		return nil, notRunning(s.db.Name)
 	}
 	return s.runner, nil
+}
+
+func notRunning(database string) error {
+	return &penstock.Error{Kind: penstock.KindInvalidState, Message: fmt.Sprintf("replication into database %s is not running at the moment", database),
+		Mend: "see the integration's problems, and try again once it runs"}
 }

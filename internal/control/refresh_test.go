@@ -30,3 +30,58 @@ func TestRefreshReachesTheStreamOfADatabase(t *testing.T) {
 		wantKind(t, err, penstock.KindInvalidState, "not running")
 	})
 }
+
+// TestStatementsWaitForTheStart: who asks while this process begins waits for that,
+// and is not told that nothing replicates.
+func TestStatementsWaitForTheStart(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		b.active()
+		b.stop()
+		b.make()
+		done := make(chan error, 1)
+		f := penstock.Refresh{Tables: []penstock.TableName{{Name: "a"}}}
+		go func() {
+			_, err := b.sup.Refresh(t.Context(), "analytics", "app", f)
+			done <- err
+		}()
+		b.after(time.Second)
+		select {
+		case err := <-done:
+			t.Fatalf("before the start: %v", err)
+		default:
+		}
+		_, err := b.sup.Refresh(t.Context(), "analytics", "none", f)
+		wantKind(t, err, penstock.KindNotFound, "no integration replicates into database none")
+		b.start()
+		if err := <-done; err != nil {
+			t.Errorf("after the start: %v", err)
+		}
+		b.stop()
+		b.make()
+		began := time.Now()
+		_, err = b.sup.Refresh(t.Context(), "analytics", "app", f)
+		wantKind(t, err, penstock.KindInvalidState, "not running")
+		if d := time.Since(began); d < startPatience || d > startPatience+time.Second {
+			t.Errorf("waited %s for what does not start", d)
+		}
+	})
+}
+
+// TestDiskFullIsMendedByWriting: once something has been written there is room.
+func TestDiskFullIsMendedByWriting(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		in, r := b.active()
+		full := &penstock.Error{Kind: penstock.KindFull, Code: penstock.ProblemDiskFull, Message: "no space"}
+		r.fail <- full
+		b.after(time.Second)
+		b.newest().set(penstock.StreamCdcRefresh, table("a", penstock.TableSynced, true))
+		b.after(3 * time.Second)
+		b.want(in.ID, penstock.StatusNeedsAttention, penstock.ProblemDiskFull) // nothing has been written since
+		r = b.newest()
+		r.mu.Lock()
+		r.status.Transactions = 1
+		r.mu.Unlock()
+		b.after(time.Second)
+		b.want(in.ID, penstock.StatusActive)
+	})
+}

@@ -161,7 +161,7 @@ func (s *stream) look() streamView {
 	case s.healthy.IsZero():
 		s.healthy = now
 	}
-	if s.err != nil && v.healthy && now.Sub(s.healthy) >= mendsAfter(s.err) {
+	if s.err != nil && v.healthy && now.Sub(s.healthy) >= mendsAfter(s.err, v.StreamStatus) {
 		s.log.Info("stream recovered")
 		s.err = nil
 	}
@@ -181,8 +181,12 @@ func (s *stream) look() streamView {
 }
 
 // mendsAfter returns how long a runner must be healthy after that error. What
-// stands in the way of connecting and preparing is mended once that is passed.
-func mendsAfter(err error) time.Duration {
+// stands in the way of connecting and preparing is mended once that is passed,
+// what stands in the way of writing once something has been written.
+func mendsAfter(err error, s penstock.StreamStatus) time.Duration {
+	if penstock.ProblemOf(err) == penstock.ProblemDiskFull && (s.Transactions > 0 || s.RowsLoaded > 0) {
+		return time.Second
+	}
 	switch penstock.KindOf(err) {
 	case penstock.KindUnreachable, penstock.KindSetting, penstock.KindDenied, penstock.KindKeyNotAccessible:
 		return 0

@@ -17,7 +17,7 @@ import (
 // the stream does not run or cannot be waited for. If ctx ends, the error says
 // how far the stream is, and wraps ctx's.
 func (p *Pipeline) Await(ctx context.Context, position string) error {
-	r := p.current.Load()
+	r := p.working(ctx)
 	if r == nil {
 		return errNotRunning
 	}

@@ -54,7 +54,7 @@ func (p *Pipeline) ask(ctx context.Context, check func(penstock.DestinationState
 
 // now does something that does not matter to the stream, which may be open.
 func (p *Pipeline) now(ctx context.Context, do func(penstock.Destination) error) error {
-	w := p.current.Load()
+	w := p.working(ctx)
 	if w == nil {
 		return errNotRunning
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -62,6 +63,8 @@ type Pipeline struct {
 	capture  penstock.Capture
 	writer   *writer
 	current  atomic.Pointer[running] // for Refresh; nil while there is no destination
+	started  chan struct{}           // closed once current has been set, or the pipeline has ended
+	begin    func()                  // closes it
 	looks    chan struct{}           // see lookNow
 	orders   chan *order             // see ask
 	ordering chan struct{}           // holds one while somebody waits for an order
@@ -110,6 +113,8 @@ func New(cfg Config) *Pipeline {
 	}
 	p := &Pipeline{cfg: cfg, log: cfg.Logger.With("integration", cfg.Spec.Integration, "destination", cfg.Spec.Name), looks: make(chan struct{}, 1), orders: make(chan *order, 1), ordering: make(chan struct{}, 1), asked: make(chan struct{}, 1), tuned: make(chan struct{}, 1), pressed: make(chan struct{}, 1), pinning: make(chan struct{}, 1)}
 	p.pace.min = cfg.MinInterval
+	p.started = make(chan struct{})
+	p.begin = sync.OnceFunc(func() { close(p.started) })
 	p.options.Store(&cfg.Options)
 	p.status.init(cfg)
 	return p
@@ -138,6 +143,7 @@ func (p *Pipeline) mostTables() int {
 // stored, and a new Pipeline resumes from there. It is called once.
 func (p *Pipeline) Run(ctx context.Context) error {
 	defer p.open.end()
+	defer p.begin()
 	err := p.run(ctx)
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled) || penstock.KindOf(err) == penstock.KindUnreachable) {
 		return nil
@@ -181,6 +187,7 @@ func (p *Pipeline) carry(ctx context.Context) (err error) {
 	}
 	defer p.stopBeside()
 	p.current.Store(&running{p.writer, p.capture})
+	p.begin()
 	defer func() {
 		p.current.Store(nil)
 		p.refuseOrder()

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"time"
 
 	"penstock"
 )
@@ -15,7 +16,7 @@ const refreshAsked = "a refresh was asked for"
 // are being loaded anyway are left alone. It may be called at any time, from
 // any goroutine; KindInvalidState if the stream does not run.
 func (p *Pipeline) Refresh(ctx context.Context, r penstock.Refresh) (tables int, err error) {
-	w := p.current.Load()
+	w := p.working(ctx)
 	if w == nil {
 		return 0, errNotRunning
 	}
@@ -75,6 +76,26 @@ func (p *Pipeline) recall(ctx context.Context, d penstock.Destination) error {
 
 var errNotRunning = &penstock.Error{Kind: penstock.KindInvalidState, Message: "the stream is not running at the moment",
 	Mend: "see the integration's problems, and try again once it runs"}
+
+// startPatience is how long somebody who asks for something waits for a pipeline
+// that has only begun.
+const startPatience = 5 * time.Second
+
+// working returns what the pipeline works with, nil if it does not. If it has not
+// yet, that is waited for, but not for long.
+func (p *Pipeline) working(ctx context.Context) *running {
+	if w := p.current.Load(); w != nil {
+		return w
+	}
+	late := time.NewTimer(startPatience)
+	defer late.Stop()
+	select {
+	case <-p.started:
+	case <-late.C:
+	case <-ctx.Done():
+	}
+	return p.current.Load()
+}
 
 // lookNow has the source's tables looked at without waiting for the next turn
 // to do so.

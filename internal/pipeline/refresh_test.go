@@ -1,6 +1,7 @@
 package pipeline_test
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 
@@ -91,7 +92,9 @@ func TestRefreshIsRemembered(t *testing.T) {
 func TestRefreshRefused(t *testing.T) {
 	t.Parallel()
 	s := newSmall(t, 5)
-	if _, err := pipeline.New(s.config).Refresh(t.Context(), penstock.Refresh{Scope: penstock.RefreshAll}); penstock.KindOf(err) != penstock.KindInvalidState {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, err := pipeline.New(s.config).Refresh(ended, penstock.Refresh{Scope: penstock.RefreshAll}); penstock.KindOf(err) != penstock.KindInvalidState {
 		t.Errorf("before Run: %v, want an invalid state", err)
 	}
 	s.keep(t)
@@ -105,5 +108,30 @@ func TestRefreshRefused(t *testing.T) {
 	s.stop()
 	if _, err := p.Refresh(t.Context(), penstock.Refresh{Scope: penstock.RefreshAll}); penstock.KindOf(err) != penstock.KindInvalidState {
 		t.Errorf("after Run: %v, want an invalid state", err)
+	}
+}
+
+// TestAskedWhileStarting: who asks before a pipeline has got going waits for that.
+func TestAskedWhileStarting(t *testing.T) {
+	t.Parallel()
+	s := newSmall(t, 5)
+	p := pipeline.New(s.config)
+	refreshed, awaited := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := p.Refresh(t.Context(), penstock.Refresh{Scope: penstock.RefreshAll})
+		refreshed <- err
+	}()
+	go func() { awaited <- p.Await(t.Context(), "") }()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	for _, done := range []chan error{refreshed, awaited} {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

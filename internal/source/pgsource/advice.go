@@ -1,11 +1,15 @@
 package pgsource
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"penstock"
 )
@@ -57,11 +61,68 @@ func (s *Source) advise(ctx context.Context, conn *pgx.Conn) (out []penstock.Fin
 	return out, nil
 }
 
-// noSuchLogin says what to do about a role that cannot log in.
-func (s *Source) noSuchLogin(err error) penstock.Finding {
-	return penstock.Finding{Code: penstock.ProblemSourceRights, Severity: penstock.SeverityAttention,
-		Message: fmt.Sprintf("%s; if there is no role %s yet, it has to be made, else check the password and pg_hba.conf", penstock.MessageOf(err), s.base.User),
-		Mend:    fmt.Sprintf("CREATE ROLE %s LOGIN REPLICATION PASSWORD '…'", quote(s.base.User))}
+// noLogin says what to do about a role that cannot log in. The server does not
+// tell whoever asks with a password whether there is such a role.
+func (s *Source) noLogin(err error) penstock.Finding {
+	f := penstock.Finding{Code: penstock.ProblemSourceRights, Severity: penstock.SeverityAttention, Message: penstock.MessageOf(err)}
+	role, create := quote(s.base.User), fmt.Sprintf("CREATE ROLE %s LOGIN REPLICATION PASSWORD '…'", quote(s.base.User))
+	switch refused := loginRefusal(err); refused {
+	case refusedPassword:
+		f.Message += fmt.Sprintf("; the password in the source's url is not that of role %s, or has expired, or there is no such role", s.base.User)
+		f.Mend = fmt.Sprintf("ALTER ROLE %s PASSWORD '…'; or, if there is none: %s", role, create)
+	case refusedRole:
+		f.Mend = create
+	case refusedLogin:
+		f.Mend = fmt.Sprintf("ALTER ROLE %s LOGIN", role)
+	case refusedAddress:
+		f.Message += fmt.Sprintf("; pg_hba.conf of the server has to let role %s in from there, before any line that rejects it", s.base.User)
+		f.Mend = fmt.Sprintf("add to pg_hba.conf: host all %s %s scram-sha-256; then SELECT pg_reload_conf()", role, cmp.Or(refusedFrom(err), "ADDRESS"))
+	default:
+		f.Message += fmt.Sprintf("; if there is no role %s yet, it has to be made, else check the password and pg_hba.conf", s.base.User)
+		f.Mend = create
+	}
+	return f
+}
+
+// A refusal is why the server does not let a role in.
+type refusal uint8
+
+const (
+	refusedSomehow refusal = iota // it says so in a language that we do not know
+	refusedPassword
+	refusedRole    // there is none
+	refusedLogin   // the role may not
+	refusedAddress // by pg_hba.conf
+)
+
+func loginRefusal(err error) refusal {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return refusedSomehow
+	}
+	switch {
+	case pg.Code == "28P01":
+		return refusedPassword
+	case strings.Contains(pg.Message, "pg_hba.conf"):
+		return refusedAddress
+	case strings.Contains(pg.Message, "is not permitted to log in"):
+		return refusedLogin
+	case strings.HasPrefix(pg.Message, "role ") && strings.HasSuffix(pg.Message, "does not exist"):
+		return refusedRole
+	}
+	return refusedSomehow
+}
+
+// refusedFrom returns the address, as pg_hba.conf has it, that we come from, as the
+// server tells it; "" if it does not.
+func refusedFrom(err error) string {
+	_, after, _ := strings.Cut(penstock.MessageOf(err), `host "`)
+	from, _, _ := strings.Cut(after, `"`)
+	address, err := netip.ParseAddr(from)
+	if err != nil {
+		return ""
+	}
+	return netip.PrefixFrom(address, address.BitLen()).String()
 }
 
 // checkPrepared looks at the publication that the configuration names.

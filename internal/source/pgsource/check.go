@@ -16,7 +16,7 @@ import (
 func (s *Source) Check(ctx context.Context, f penstock.Filter) ([]penstock.Finding, error) {
 	conn, err := s.connect(ctx, "")
 	if state := sqlState(err); state == "28P01" || state == "28000" {
-		return []penstock.Finding{s.noSuchLogin(err)}, nil
+		return []penstock.Finding{s.noLogin(err)}, nil
 	}
 	if err != nil {
 		return nil, err

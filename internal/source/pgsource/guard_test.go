@@ -398,3 +398,34 @@ func TestPinOutlastsLockTimeout(t *testing.T) {
 	noError(t, <-pinned)
 	noError(t, p.Close())
 }
+
+// TestNoLogin: what is to be done about a role that is not let in depends on why.
+func TestNoLogin(t *testing.T) {
+	t.Parallel()
+	server := dbtest.New(t, testdb.Options{Fast: true})
+	noError(t, server.Exec(t.Context(), "postgres", `CREATE ROLE barred PASSWORD 'p'`, `CREATE ROLE rejected LOGIN PASSWORD 'p'`, `CREATE ROLE "Mine" LOGIN PASSWORD 'p'`))
+	hba := filepath.Join(server.Dir(), "data", "pg_hba.conf")
+	rules, err := os.ReadFile(hba)
+	noError(t, err)
+	noError(t, os.WriteFile(hba, append([]byte("host all rejected all reject\nhost all missing all trust\n"), rules...), 0o600))
+	noError(t, server.Exec(t.Context(), "postgres", `SELECT pg_reload_conf()`))
+	for _, c := range []struct{ role, password, mend string }{
+		{"Mine", "another", `ALTER ROLE "Mine" PASSWORD '…'; or, if there is none: CREATE ROLE "Mine" LOGIN REPLICATION PASSWORD '…'`},
+		{"missing", "p", `CREATE ROLE "missing" LOGIN REPLICATION PASSWORD '…'`},
+		{"barred", "p", `ALTER ROLE "barred" LOGIN`},
+		{"rejected", "p", `add to pg_hba.conf: host all "rejected" 127.0.0.1/32 scram-sha-256; then SELECT pg_reload_conf()`},
+	} {
+		s, err := New(Config{Name: "test", URL: server.URL("postgres")})
+		noError(t, err)
+		s.base.User, s.base.Password = c.role, c.password
+		var findings []penstock.Finding
+		noError(t, retryUntil(t.Context(), func() (bool, error) { // until the rules have been read
+			var err error
+			findings, err = s.Check(t.Context(), penstock.Filter{})
+			return len(findings) == 1 && findings[0].Mend == c.mend, err
+		}))
+		if len(findings) != 1 || findings[0].Mend != c.mend || findings[0].Code != penstock.ProblemSourceRights {
+			t.Errorf("role %s: %+v, want %s", c.role, findings, c.mend)
+		}
+	}
+}
