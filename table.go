@@ -2,6 +2,7 @@ package penstock
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -56,6 +57,9 @@ type Table struct {
 	// looked at, in the driver's own words; "" if that is not known. It is no part
 	// of the shape: see Forgiver.
 	Published string
+	// Stored is how the source stored the table's rows when it was looked at. It is
+	// no part of the shape, but see Storage.Keeps.
+	Stored Storage
 	// Diverse are indices into Columns: columns in which values hardly repeat, for
 	// all that is known when a load begins, so that a target need not look for
 	// repetition in order to store them. It is no part of the shape: see Surveyor.
@@ -64,6 +68,40 @@ type Table struct {
 
 // String returns schema.table, unquoted, for messages.
 func (t *Table) String() string { return t.Schema + "." + t.Name }
+
+// Storage tells, in a driver's own words, what a source that rewrites a table
+// without a word changes by that. "" is not known.
+type Storage struct {
+	File    string // another once all rows have been stored anew
+	Columns string // another once a column has been defined anew
+	Labels  string // words, of which one is missing once values look different that are stored as they were
+}
+
+// Keeps reports whether rows that were stored in one way have the values that
+// they had when they are stored in another one. If columns were defined anew as
+// well as all rows stored anew, they may have been given others.
+func (s Storage) Keeps(now Storage) bool {
+	if s == (Storage{}) || now == (Storage{}) {
+		return true
+	}
+	if s.File != now.File && s.Columns != now.Columns {
+		return false
+	}
+	words := strings.Fields(now.Labels)
+	for word := range strings.FieldsSeq(s.Labels) {
+		if !slices.Contains(words, word) {
+			return false
+		}
+	}
+	return true
+}
+
+// Supersedes reports whether what is stored now should be remembered in place
+// of what was, so that it is told from what is to come. That all rows were
+// stored anew does not matter alone, and happens often.
+func (s Storage) Supersedes(was Storage) bool {
+	return s.Columns != was.Columns || s.Labels != was.Labels
+}
 
 // SameShape reports whether rows of t and u can stand in the same Rows, and
 // are found by the same key. Names of schema and table do not matter to it.

@@ -96,6 +96,9 @@ func (p *Pipeline) follow(ctx context.Context, view penstock.FollowedLoad, l *lo
 			l.fail(id, penstock.Errorf(penstock.KindStale, "table %s changed its shape while it was loaded", id))
 		}
 		for _, a := range c.Altered {
+			if a.Old.Equal(a.New) {
+				continue
+			}
 			l.fail(a.New.ID, penstock.Errorf(penstock.KindStale, "table %s changed its shape while it was loaded", a.New))
 		}
 		for _, id := range c.Dropped {

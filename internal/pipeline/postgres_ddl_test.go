@@ -213,6 +213,83 @@ func publicationsAltered(t *testing.T, major int) {
 	}
 }
 
+// TestUntold: what has changed values without another shape, and no event trigger
+// has told of, is found by looking, also if nobody looked then; and what has not
+// takes no load. Event triggers that are gone or disabled are made again (promise 2).
+func TestUntold(t *testing.T) {
+	t.Parallel()
+	dbtest.EachVersion(t, untold)
+}
+
+func untold(t *testing.T, major int) {
+	for _, c := range []struct {
+		name    string
+		trigger pgsource.DDLTrigger
+		alter   string // of each event trigger
+	}{
+		{"without", pgsource.DDLTriggerOff, ""},
+		{"disabled", pgsource.DDLTriggerAuto, `ALTER EVENT TRIGGER @ DISABLE`},
+		{"dropped", pgsource.DDLTriggerAuto, `DROP EVENT TRIGGER @`},
+	} {
+		for _, stopped := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, stopped %v", c.name, stopped), func(t *testing.T) {
+				t.Parallel()
+				b := setupWith(t, major, c.trigger, `CREATE TABLE plain (id int PRIMARY KEY, a int)`, `INSERT INTO plain SELECT g, g FROM generate_series(1, 10) g`,
+					`CREATE TABLE filled (id int PRIMARY KEY)`, `INSERT INTO filled SELECT generate_series(1, 10)`, `ALTER TABLE filled ADD COLUMN a int DEFAULT 5`,
+					`CREATE TYPE mood AS ENUM ('sad', 'ok')`, `CREATE DOMAIN dmood AS mood`, `CREATE TYPE pair AS (x int, y mood)`,
+					`CREATE TABLE moody (id int PRIMARY KEY, m dmood[])`, `INSERT INTO moody VALUES (1, '{sad,ok}')`,
+					`CREATE TABLE paired (id int PRIMARY KEY, p pair)`, `INSERT INTO paired VALUES (1, '(1,ok)')`,
+					`CREATE TYPE kind AS ENUM ('a')`, `CREATE TABLE kept (id int PRIMARY KEY, k kind, n int)`, `INSERT INTO kept SELECT g, 'a', g FROM generate_series(1, 1000) g`, `ALTER TABLE kept ADD COLUMN z int DEFAULT 5`)
+				tables := []string{"public.plain", "public.filled", "public.moody", "public.paired", "public.kept"}
+				b.settle(t, tables...)
+				b.halt(t)
+				if !stopped {
+					b.start(t)
+					await(t, "the stream", func() bool { return b.pipe.Status().State == penstock.StreamCdcRefresh })
+				}
+				name := "penstock_" + b.spec.Integration.Short()
+				var statements []string
+				for _, event := range []string{"_ddl", "_drop", "_rewrite"} {
+					if c.alter != "" {
+						statements = append(statements, strings.ReplaceAll(c.alter, "@", name+event))
+					}
+				}
+				b.db.Exec(t, slices.Concat([]string{`BEGIN`}, statements, []string{
+					`ALTER TABLE plain ALTER a TYPE int USING a + 1000`, `ALTER TABLE filled ALTER a TYPE int USING a + id`,
+					`ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'`, `ALTER TYPE pair ADD ATTRIBUTE z int`, `COMMIT`})...)
+				if stopped {
+					b.start(t)
+				}
+				b.settle(t, tables...)
+				least := b.pipe.Status().RowsLoaded
+				b.db.Exec(t, `VACUUM FULL kept`, `ALTER TYPE kind ADD VALUE 'b'`, `INSERT INTO kept VALUES (1001, 'b', 1)`)
+				b.settle(t, tables...)
+				await(t, "the label to be noticed", func() bool {
+					return slices.ContainsFunc(b.pipe.Status().Tables, func(s penstock.TableStatus) bool {
+						return len(strings.Fields(s.Table.Stored.Labels)) == 2 && s.Table.Name == "kept"
+					})
+				})
+				b.db.Exec(t, `ALTER TABLE kept ALTER n SET NOT NULL`, `INSERT INTO kept VALUES (1002, 'b', 1)`)
+				b.settle(t, tables...)
+				looking := b.db.Conn(t)
+				await(t, "the event triggers", func() bool {
+					var n int
+					if err := looking.QueryRow(t.Context(), `SELECT count(*) FROM pg_event_trigger WHERE evtname LIKE $1 AND evtenabled = 'A'`, name+"%").Scan(&n); err != nil {
+						t.Fatal(err)
+					}
+					return n == 3 || c.trigger == pgsource.DDLTriggerOff
+				})
+				b.quiet(t)
+				if n := b.pipe.Status().RowsLoaded; n >= least+1000 {
+					t.Errorf("%d rows were loaded again in vain", n-least)
+				}
+				b.db.Exec(t, `ALTER TABLE plain ALTER a TYPE int USING a * 2`, `ALTER TYPE mood RENAME VALUE 'ok' TO 'fine'`)
+				b.settle(t, tables...)
+			})
+		}
+	}
+}
+
 // TestTransactionAroundDDL: what can be read of a table is never half of a
 // transaction, also not while it is loaded again (promises 1 and 6).
 func TestTransactionAroundDDL(t *testing.T) {

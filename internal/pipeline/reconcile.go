@@ -269,7 +269,7 @@ func decide(st *penstock.TableStatus, table *penstock.Table) decision {
 		return loadAgain
 	case st.State == penstock.TableFailed && strings.HasPrefix(st.Reason, unseenChanges) && sameAsLoaded(&st.Table, table):
 		return leaveFailed // what it needs is an identity
-	case streams(st) && onlyRenamed(&st.Table, table):
+	case streams(st) && (onlyRenamed(&st.Table, table) || sameAsLoaded(&st.Table, table) && table.Stored.Supersedes(st.Table.Stored)):
 		return renameInPlace
 	case !sameAsLoaded(&st.Table, table):
 		return loadAgain
@@ -286,10 +286,11 @@ func onlyRenamed(a, b *penstock.Table) bool {
 	return !sameAsLoaded(a, b) && sameAsLoaded(&renamed, b)
 }
 
-// sameAsLoaded reports whether rows of the table fit what was loaded, under
-// the name it has now. That a column may be null changes nothing.
+// sameAsLoaded reports whether rows of the table, as b was found to be, fit what
+// was loaded as a, under the name it has now, and what was loaded is what they
+// were before. That a column may be null changes nothing.
 func sameAsLoaded(a, b *penstock.Table) bool {
-	return a.Schema == b.Schema && a.Name == b.Name && a.Parts == b.Parts && a.Identity == b.Identity && slices.Equal(a.Key, b.Key) &&
+	return a.Stored.Keeps(b.Stored) && a.Schema == b.Schema && a.Name == b.Name && a.Parts == b.Parts && a.Identity == b.Identity && slices.Equal(a.Key, b.Key) &&
 		slices.EqualFunc(a.Columns, b.Columns, func(x, y penstock.Column) bool {
 			x.NotNull, y.NotNull = false, false
 			return x == y
@@ -302,6 +303,9 @@ func (p *Pipeline) carryOut(ctx context.Context, t *turn) error {
 		p.log.Info("table state", "table", s.Table.String(), "state", s.State, "reason", s.Reason)
 	}
 	for _, a := range t.rename {
+		if a.Old.Schema == a.New.Schema && a.Old.Name == a.New.Name {
+			continue // another definition of columns, by which they are what they were
+		}
 		p.log.Info("table renamed", "table", a.Old.String(), "now", a.New.String())
 	}
 	if len(t.drop) == 0 && len(t.retire) == 0 && len(t.rename) == 0 && len(t.states) == 0 {

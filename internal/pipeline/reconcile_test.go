@@ -23,6 +23,10 @@ func TestReconcile(t *testing.T) {
 		return s
 	}
 	bare := func(s *penstock.Table) { s.Identity, s.Key = penstock.IdentityNone, nil }
+	stored := func(words string) func(*penstock.Table) {
+		f := strings.SplitN(words, " ", 3)
+		return func(s *penstock.Table) { s.Stored = penstock.Storage{File: f[0], Columns: f[1], Labels: f[2]} }
+	}
 	known := func(s penstock.Table, state penstock.TableState, change ...func(*penstock.TableStatus)) penstock.TableStatus {
 		st := penstock.TableStatus{Table: s, State: state, Readable: state == penstock.TableSynced}
 		for _, f := range change {
@@ -92,6 +96,15 @@ func TestReconcile(t *testing.T) {
 			source: []penstock.Table{shape("1", "a", func(s *penstock.Table) { s.Columns[1].NotNull = true })}, want: "stream a"},
 		{name: "another key", known: []penstock.TableStatus{known(a, penstock.TableSynced)},
 			source: []penstock.Table{shape("1", "a", func(s *penstock.Table) { s.Key = []int{0, 1} })}, want: "load a, a ResyncRequired"},
+		{name: "all rows stored anew", known: []penstock.TableStatus{known(shape("1", "a", stored("f c l")), penstock.TableSynced)}, source: []penstock.Table{shape("1", "a", stored("g c l"))}, want: "stream a"},
+		{name: "a column defined anew", known: []penstock.TableStatus{known(shape("1", "a", stored("f c l")), penstock.TableSynced)}, source: []penstock.Table{shape("1", "a", stored("f d l"))}, want: "a becomes a, stream a"},
+		{name: "a label more", known: []penstock.TableStatus{known(shape("1", "a", stored("f c l")), penstock.TableSynced)}, source: []penstock.Table{shape("1", "a", stored("g c k l"))}, want: "a becomes a, stream a"},
+		{name: "stored as it was found by an older version", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, source: []penstock.Table{shape("1", "a", stored("f c l"))}, want: "a becomes a, stream a"},
+		{name: "all rows stored anew, with other values perhaps", known: []penstock.TableStatus{known(shape("1", "a", stored("f c l")), penstock.TableSynced)}, source: []penstock.Table{shape("1", "a", stored("g d l"))}, want: "load a, a ResyncRequired"},
+		{name: "the same, and renamed", known: []penstock.TableStatus{known(shape("1", "a", stored("f c l")), penstock.TableSynced)}, source: []penstock.Table{shape("1", "b", stored("g d l"))}, want: "load b, a ResyncRequired"},
+		{name: "the same later", known: []penstock.TableStatus{known(shape("1", "a", stored("f c l")), penstock.TableSynced)}, source: []penstock.Table{shape("1", "a", stored("g d l"))}, ahead: true, want: "stream a, later"},
+		{name: "the same, before it was told", known: []penstock.TableStatus{known(shape("1", "a", stored("g d l")), penstock.TableSynced)}, source: []penstock.Table{shape("1", "a", stored("f c l"))}, outdated: "1", want: "stream a"},
+		{name: "another label", known: []penstock.TableStatus{known(shape("1", "a", stored("f c l")), penstock.TableSynced)}, source: []penstock.Table{shape("1", "a", stored("f c k"))}, want: "load a, a ResyncRequired"},
 		{name: "gone", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, want: "drop 1"},
 		{name: "gone, and another of the same name", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, source: []penstock.Table{shape("2", "a")}, want: "load a, drop 1"},
 		{name: "gone, and another of the same name that is warned of", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, source: []penstock.Table{shape("2", "a", bare)},

@@ -274,6 +274,9 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 		return err
 	}
 	for _, a := range b.Alter {
+		if a.Old.Equal(a.New) {
+			continue
+		}
 		p.log.Info("table altered", "table", a.Old.String(), "now", a.New.String(), "columns", len(a.New.Columns))
 	}
 	if len(c.Dropped) > 0 {

@@ -96,7 +96,7 @@ func renamedOnly(old *penstock.Table, r *relation) bool {
 		}
 	}
 	known := *old
-	known.Schema, known.Name = r.table.Schema, r.table.Name
+	known.Schema, known.Name, known.Stored = r.table.Schema, r.table.Name, r.table.Stored
 	if known.Schema == old.Schema && known.Name == old.Name {
 		return false
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -30,7 +31,9 @@ type capture struct {
 
 	publication uint32 // OID of the one that was prepared; 0 if ours are used
 
-	told bool // an event trigger tells of changes of tables
+	told   atomic.Bool // event triggers tell of changes of tables
+	relied bool        // they have, since Prepare
+	remake bool        // they may be made again when they are found out of order
 
 	unseen   unseen
 	locator  locator
@@ -82,6 +85,7 @@ func (c *capture) Prepare(ctx context.Context, at penstock.Position) (penstock.P
 	if err := c.ensureTrigger(ctx, conn); err != nil {
 		return "", err
 	}
+	c.relied, c.remake = c.told.Load(), true
 	if at == "" {
 		at, err = c.begin(ctx, conn)
 	} else {

@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"hash"
+	"hash/fnv"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
@@ -71,7 +74,7 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistenc
                    AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END
                  LIMIT 1), '{}'),
        EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate),
-       COALESCE(parts.names, ''), COALESCE(parts.unlike, ''), COALESCE(parts.unfull, '')
+       COALESCE(parts.names, ''), COALESCE(parts.unlike, ''), COALESCE(parts.unfull, ''), c.relfilenode::int8
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL (
   SELECT string_agg(l.oid || '/' || pg_relation_filenode(l.oid) || '/' || t.since, ' ' ORDER BY l.oid) AS names,
@@ -87,14 +90,17 @@ WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND (NOT c.relispartition OR c.oid 
 ORDER BY n.nspname, c.relname`
 
 // relationFields names the columns of relationQuery.
-const relationFields = `oid, schema, name, kind, logged, identity, owned, owner, readable, key, deferred, parts, unlike, unfull`
+const relationFields = `oid, schema, name, kind, logged, identity, owned, owner, readable, key, deferred, parts, unlike, unfull, file`
 
 // attributeFields names the columns of attributeQuery.
-const attributeFields = `relation, number, name, typ, typmod, not_null, generated`
+const attributeFields = `relation, number, name, typ, typmod, not_null, generated, defined`
 
+// attributeQuery: defined is another whenever a column is given a type, and be it
+// the one that it has. Its default is made anew by that too, and says so better:
+// VACUUM FULL changes the catalog's row of a column that was added with one.
 const attributeQuery = `
-SELECT a.attrelid, a.attnum::int4, a.attname::text, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> ''
-FROM pg_attribute a
+SELECT a.attrelid, a.attnum::int4, a.attname::text, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '', COALESCE(d.oid::text, 'x' || a.xmin::text)
+FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = ANY($1) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum`
 
@@ -111,13 +117,15 @@ func relations(ctx context.Context, conn *pgx.Conn, types *typeCache, keep func(
 	for rows.Next() {
 		var r relation
 		var key []int16
+		var file int64
 		var readable *bool // null if it has been dropped since the statement began
-		if err := rows.Scan(&r.oid, &r.table.Schema, &r.table.Name, &r.kind, &r.logged, &r.identity, &r.owned, &r.owner, &readable, &key, &r.deferred, &r.table.Parts, &r.unlike, &r.unfull); err != nil {
+		if err := rows.Scan(&r.oid, &r.table.Schema, &r.table.Name, &r.kind, &r.logged, &r.identity, &r.owned, &r.owner, &readable, &key, &r.deferred, &r.table.Parts, &r.unlike, &r.unfull, &file); err != nil {
 			return nil, err
 		}
 		if readable != nil && keep(r.table.Schema, r.table.Name) {
 			r.readable = *readable
 			r.table.ID = tableID(r.oid)
+			r.table.Stored.File = strconv.FormatInt(file, 10)
 			keys[r.oid] = key
 			out = append(out, r)
 		}
@@ -142,6 +150,7 @@ type attribute struct {
 	typmod    int32
 	notNull   bool
 	generated bool
+	defined   string
 }
 
 func fillColumns(ctx context.Context, conn *pgx.Conn, types *typeCache, rels []relation) error {
@@ -158,7 +167,7 @@ func fillColumns(ctx context.Context, conn *pgx.Conn, types *typeCache, rels []r
 		return err
 	}
 	attributes, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a attribute, err error) {
-		err = row.Scan(&a.relation, &a.number, &a.name, &a.typ, &a.typmod, &a.notNull, &a.generated)
+		err = row.Scan(&a.relation, &a.number, &a.name, &a.typ, &a.typmod, &a.notNull, &a.generated, &a.defined)
 		return a, err
 	})
 	if err != nil {
@@ -178,6 +187,7 @@ func fillColumns(ctx context.Context, conn *pgx.Conn, types *typeCache, rels []r
 // addColumns gives relations their columns. It returns those that have
 // generated ones.
 func addColumns(byOID map[uint32]*relation, attributes []attribute, types *typeCache) (generated []uint32) {
+	defined, labels := map[*relation]hash.Hash64{}, map[*relation][]string{}
 	for _, a := range attributes {
 		r := byOID[a.relation]
 		if a.generated && !slices.Contains(generated, a.relation) {
@@ -187,6 +197,17 @@ func addColumns(byOID map[uint32]*relation, attributes []attribute, types *typeC
 		r.table.Columns = append(r.table.Columns, penstock.Column{
 			ID: penstock.ColumnID(a.number), Name: a.name, Type: mapType(info).typ, SourceType: info.name, NotNull: a.notNull,
 		})
+		if defined[r] == nil {
+			defined[r] = fnv.New64a()
+		}
+		fmt.Fprintf(defined[r], "%d %s\n", a.number, a.defined)
+		if info.labels != "" {
+			labels[r] = append(labels[r], strings.Fields(info.labels)...)
+		}
+	}
+	for r, h := range defined {
+		slices.Sort(labels[r])
+		r.table.Stored.Columns, r.table.Stored.Labels = fmt.Sprintf("%x", h.Sum64()), strings.Join(slices.Compact(labels[r]), " ")
 	}
 	return generated
 }
@@ -267,6 +288,7 @@ type typeInfo struct {
 	printed   string // the type that the output function takes, if a value has to be cast to it
 	element   string // of an array: the name of the elements' type, domains resolved, without modifier
 	delimiter string // of an array: what is between elements
+	labels    string // words by which values look as they do, see penstock.Storage
 }
 
 // typeCache remembers types of one database, and generated columns. It is not safe for concurrent use.
@@ -296,8 +318,10 @@ func (c *typeCache) forStream() *typeCache {
 func (c *typeCache) info(ref typeRef) typeInfo { return c.known[ref] }
 
 // typeFields names the columns of typeQuery.
-const typeFields = `oid, typmod, name, output, printed, element, delimiter`
+const typeFields = `oid, typmod, name, output, printed, element, delimiter, labels`
 
+// typeQuery: a value of an enum is stored as the label's number, one of a
+// composite type as its attributes are, whatever these are later.
 const typeQuery = `
 WITH RECURSIVE w AS (
   SELECT q.oid, q.typmod, q.oid AS base, q.typmod AS basemod FROM unnest($1::oid[], $2::int4[]) AS q(oid, typmod)
@@ -305,7 +329,8 @@ WITH RECURSIVE w AS (
   SELECT w.oid, w.typmod, t.typbasetype, t.typtypmod FROM w JOIN pg_type t ON t.oid = w.base WHERE t.typtype = 'd')
 SELECT w.oid, w.typmod, format_type(w.base, w.basemod), quote_ident(n.nspname) || '.' || quote_ident(p.proname),
   CASE WHEN o.oid = 'anyenum'::regtype THEN format_type(t.oid, NULL) -- which takes no domain
-    WHEN p.proargtypes[0] <> t.oid AND o.typtype <> 'p' THEN format_type(o.oid, NULL) ELSE '' END, COALESCE(e.name, ''), COALESCE(e.delimiter, '')
+    WHEN p.proargtypes[0] <> t.oid AND o.typtype <> 'p' THEN format_type(o.oid, NULL) ELSE '' END, COALESCE(e.name, ''), COALESCE(e.delimiter, ''),
+  CASE WHEN t.oid >= 16384 THEN COALESCE(l.words, '') ELSE '' END
 FROM w JOIN pg_type t ON t.oid = w.base JOIN pg_proc p ON p.oid = t.typoutput JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_type o ON o.oid = p.proargtypes[0]
 LEFT JOIN LATERAL (
   WITH RECURSIVE e AS (
@@ -315,6 +340,21 @@ LEFT JOIN LATERAL (
   SELECT format_type(x.oid, NULL) AS name, a.typdelim::text AS delimiter
   FROM e JOIN pg_type x ON x.oid = e.oid CROSS JOIN pg_type a WHERE x.typtype <> 'd' AND a.oid = t.typelem) e
   ON t.typelem <> 0 AND EXISTS (SELECT FROM pg_type x WHERE x.oid = t.typelem AND x.typarray = t.oid)
+LEFT JOIN LATERAL (
+  WITH RECURSIVE u AS (
+    SELECT t.oid
+    UNION
+    SELECT x.oid FROM u JOIN pg_type y ON y.oid = u.oid CROSS JOIN LATERAL (
+      SELECT y.typelem UNION ALL SELECT y.typbasetype
+      UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = y.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+      UNION ALL SELECT g.rngsubtype FROM pg_range g WHERE g.rngtypid = y.oid OR (to_jsonb(g) ->> 'rngmultitypid')::oid = y.oid) x(oid)
+    WHERE x.oid >= 16384)
+  SELECT string_agg(q.word, ' ') AS words FROM u CROSS JOIN LATERAL (
+    SELECT to_hex(hashtextextended(v.oid || ' ' || v.enumlabel, 0)) AS word FROM pg_enum v WHERE v.enumtypid = u.oid
+    UNION ALL
+    SELECT to_hex(hashtextextended(u.oid || ' ' || string_agg(a.attnum || '/' || a.atttypid, ' ' ORDER BY a.attnum), 0))
+    FROM pg_type y JOIN pg_attribute a ON a.attrelid = y.typrelid WHERE y.oid = u.oid AND a.attnum > 0 AND NOT a.attisdropped HAVING count(*) > 0) q) l
+  ON t.oid >= 16384
 WHERE t.typtype <> 'd'`
 
 // byName returns the types that are known, by name.
@@ -356,7 +396,7 @@ func (c *typeCache) resolve(ctx context.Context, conn *pgx.Conn, refs []typeRef)
 	}
 	var r typeRef
 	var i typeInfo
-	_, err = pgx.ForEachRow(rows, []any{&r.oid, &r.typmod, &i.name, &i.output, &i.printed, &i.element, &i.delimiter}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&r.oid, &r.typmod, &i.name, &i.output, &i.printed, &i.element, &i.delimiter, &i.labels}, func() error {
 		c.known[r] = i
 		return nil
 	})

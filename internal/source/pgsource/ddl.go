@@ -67,7 +67,7 @@ func (s *stream) alter(t *streamTable, r *relation, m *ddlMessage, c *penstock.C
 	switch {
 	case !ok || t.sent && !a.Old.Equal(a.New):
 		s.reshape(t, c)
-	case !a.Old.Equal(a.New):
+	case !a.Old.Equal(a.New), !t.sent && a.New.Stored.Supersedes(a.Old.Stored):
 		c.Alter(a)
 		t.table, t.width = a.New, rowWidth(a.New)
 		if !slices.EqualFunc(a.Old.Columns, a.New.Columns, func(x, y penstock.Column) bool { return x.ID == y.ID && x.Type == y.Type }) {

@@ -62,6 +62,7 @@ type ddlRelation struct {
 	Parts    string  `json:"parts"`
 	Unlike   string  `json:"unlike"`
 	Unfull   string  `json:"unfull"`
+	File     int64   `json:"file"`
 }
 
 type ddlAttribute struct {
@@ -72,6 +73,7 @@ type ddlAttribute struct {
 	Typmod    int32   `json:"typmod"`
 	NotNull   bool    `json:"not_null"`
 	Generated bool    `json:"generated"`
+	Defined   string  `json:"defined"`
 }
 
 type ddlType struct {
@@ -82,6 +84,7 @@ type ddlType struct {
 	Printed   string  `json:"printed"`
 	Element   string  `json:"element"`
 	Delimiter string  `json:"delimiter"`
+	Labels    string  `json:"labels"`
 }
 
 // ddlFill is the value that a column has in rows that were there before it.
@@ -102,19 +105,19 @@ func parseDDL(content []byte) (m ddlMessage, err error) {
 // is to be known of generated columns is not told.
 func (m *ddlMessage) shapes(types *typeCache) []relation {
 	for _, t := range m.Types {
-		types.known[typeRef{uint32(t.OID), t.Typmod}] = typeInfo{name: t.Name, output: t.Output, printed: t.Printed, element: t.Element, delimiter: t.Delimiter}
+		types.known[typeRef{uint32(t.OID), t.Typmod}] = typeInfo{name: t.Name, output: t.Output, printed: t.Printed, element: t.Element, delimiter: t.Delimiter, labels: t.Labels}
 	}
 	out := make([]relation, len(m.Relations))
 	byOID := make(map[uint32]*relation, len(out))
 	for i, r := range m.Relations {
 		out[i] = relation{oid: uint32(r.OID), kind: r.Kind, logged: r.Logged, identity: r.Identity, unlike: r.Unlike, unfull: r.Unfull}
-		out[i].table = penstock.Table{ID: tableID(uint32(r.OID)), Schema: r.Schema, Name: r.Name, Parts: r.Parts}
+		out[i].table = penstock.Table{ID: tableID(uint32(r.OID)), Schema: r.Schema, Name: r.Name, Parts: r.Parts, Stored: penstock.Storage{File: strconv.FormatInt(r.File, 10)}}
 		byOID[out[i].oid] = &out[i]
 	}
 	var attributes []attribute
 	for _, a := range m.Attributes {
 		if r := byOID[uint32(a.Relation)]; r != nil && r.carriable() {
-			attributes = append(attributes, attribute{relation: r.oid, number: a.Number, name: a.Name, typ: uint32(a.Type), typmod: a.Typmod, notNull: a.NotNull, generated: a.Generated})
+			attributes = append(attributes, attribute{relation: r.oid, number: a.Number, name: a.Name, typ: uint32(a.Type), typmod: a.Typmod, notNull: a.NotNull, generated: a.Generated, defined: a.Defined})
 		}
 	}
 	generated := addColumns(byOID, attributes, types)

@@ -57,7 +57,7 @@ func triggerSQL(id penstock.IntegrationID) string {
 // complete as well, but learns of changes of shape by the rows that follow, and
 // by looking.
 func (c *capture) ensureTrigger(ctx context.Context, conn *pgx.Conn) error {
-	c.told = false
+	c.told.Store(false)
 	id := c.spec.Integration
 	there, stamp, err := readTrigger(ctx, conn, id)
 	if err != nil {
@@ -72,14 +72,13 @@ func (c *capture) ensureTrigger(ctx context.Context, conn *pgx.Conn) error {
 		return nil
 	}
 	sql := triggerSQL(id)
-	want := fmt.Sprintf("tells the stream of integration %s of changes of tables; version %x", id, sha256.Sum256([]byte(sql)))
+	want := triggerStamp(id, sql)
 	if there == len(triggerEvents) && stamp == want {
-		c.told = true
+		c.told.Store(true)
 		return nil
 	}
-	var may bool
-	if err := conn.QueryRow(ctx, `SELECT rolsuper OR EXISTS (SELECT FROM pg_roles s WHERE s.rolname = 'rds_superuser' AND pg_has_role(s.oid, 'MEMBER'))
-		FROM pg_roles WHERE rolname = current_user`).Scan(&may); err != nil {
+	may, err := mayMakeTrigger(ctx, conn)
+	if err != nil {
 		return classify(err, "look up the role on "+c.where())
 	}
 	if !may {
@@ -89,7 +88,7 @@ func (c *capture) ensureTrigger(ctx context.Context, conn *pgx.Conn) error {
 	schema := quote(publicationName(id))
 	_, err = conn.Exec(ctx, "BEGIN; CREATE SCHEMA IF NOT EXISTS "+schema+"; "+sql+"; COMMENT ON SCHEMA "+schema+" IS '"+want+"'; COMMIT", pgx.QueryExecModeSimpleProtocol)
 	if err == nil {
-		c.told = true
+		c.told.Store(true)
 		c.log.Info("event triggers made", "schema", publicationName(id))
 		return nil
 	}
@@ -99,6 +98,57 @@ func (c *capture) ensureTrigger(ctx context.Context, conn *pgx.Conn) error {
 	c.log.Warn("changes of tables are found by looking, as no event trigger could be made", "error", err)
 	_, err = conn.Exec(ctx, "ROLLBACK")
 	return classify(err, "make event triggers on "+c.where())
+}
+
+// keepTrigger makes the event triggers again if the stream relies on them, and
+// somebody has dropped or disabled them. Where it cannot, it returns why. What
+// they have not told meanwhile is found by looking, as without them: a shape that
+// is another, and what Table.Stored tells. That needs no more than the look that
+// this is called from.
+func (c *capture) keepTrigger(ctx context.Context, conn *pgx.Conn) ([]penstock.Finding, error) {
+	if !c.relied {
+		return nil, nil
+	}
+	id := c.spec.Integration
+	there, stamp, err := readTrigger(ctx, conn, id)
+	if err != nil {
+		return nil, classify(err, "look up event triggers on "+c.where())
+	}
+	inOrder := there == len(triggerEvents) && stamp == triggerStamp(id, triggerSQL(id))
+	if was := c.told.Swap(inOrder); was && !inOrder {
+		c.log.Warn("our event triggers were dropped or disabled by somebody", "schema", publicationName(id), "enabled", there)
+	} else if !was && inOrder {
+		c.log.Info("our event triggers are in order again", "schema", publicationName(id))
+	}
+	if !inOrder && c.remake {
+		may, err := mayMakeTrigger(ctx, conn)
+		if err == nil && may {
+			err = c.ensureTrigger(ctx, conn)
+			c.remake = c.told.Load() // a failure leaves a line in the server's log, and is not tried with each look
+		}
+		if err != nil {
+			return nil, classify(err, "make event triggers on "+c.where())
+		}
+	}
+	if c.told.Load() {
+		c.remake = true
+		return nil, nil
+	}
+	return []penstock.Finding{{Code: penstock.ProblemSourceRights, Severity: penstock.SeverityWarning, Database: c.spec.Database,
+		Message: fmt.Sprintf("the event triggers of Penstock (schema %s) were dropped or disabled, and the role %s may not make them again: changes of tables are found by looking, and have more tables loaded again",
+			publicationName(id), c.source.base.User),
+		Mend: "ALTER ROLE " + quote(c.source.base.User) + " SUPERUSER"}}, nil
+}
+
+func triggerStamp(id penstock.IntegrationID, sql string) string {
+	return fmt.Sprintf("tells the stream of integration %s of changes of tables; version %x", id, sha256.Sum256([]byte(sql)))
+}
+
+// mayMakeTrigger reports whether the role may make event triggers.
+func mayMakeTrigger(ctx context.Context, conn *pgx.Conn) (may bool, err error) {
+	err = conn.QueryRow(ctx, `SELECT rolsuper OR EXISTS (SELECT FROM pg_roles s WHERE s.rolname = 'rds_superuser' AND pg_has_role(s.oid, 'MEMBER'))
+		FROM pg_roles WHERE rolname = current_user`).Scan(&may)
+	return may, err
 }
 
 // readTrigger returns how many of the event triggers there are, enabled, and

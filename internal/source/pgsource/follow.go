@@ -32,7 +32,8 @@ func (c *capture) LoadBeside(ctx context.Context, at penstock.Position, tables [
 	if err != nil {
 		return nil, err
 	}
-	beside := &capture{source: c.source, spec: c.spec, log: c.log, told: c.told}
+	beside := &capture{source: c.source, spec: c.spec, log: c.log}
+	beside.told.Store(c.told.Load())
 	walsender, err := c.source.connectReplication(ctx, c.spec.Database)
 	if err != nil {
 		return nil, err

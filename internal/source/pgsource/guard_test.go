@@ -429,3 +429,50 @@ func TestNoLogin(t *testing.T) {
 		}
 	}
 }
+
+// TestTriggersLost: event triggers that are disabled or dropped are made again, and
+// are a problem for as long as that cannot be.
+func TestTriggersLost(t *testing.T) {
+	t.Parallel()
+	for _, major := range []int{13, 15, 18} {
+		server := dbtest.New(t, testdb.Options{Fast: true, Major: major})
+		noError(t, server.Exec(t.Context(), "postgres", `CREATE ROLE replicator SUPERUSER LOGIN PASSWORD 'p'`))
+		c := captureOf(t, server.URL("postgres"), "postgres")
+		c.source.base.User, c.source.base.Password = "replicator", "p"
+		_, err := c.Prepare(t.Context(), "")
+		noError(t, err)
+		admin, err := server.Conn(t.Context(), "postgres")
+		noError(t, err)
+		defer admin.Close(t.Context())
+		name := publicationName(c.spec.Integration)
+		for _, step := range []struct {
+			what    string
+			sql     []string
+			problem bool
+		}{
+			{"as they were made", nil, false},
+			{"one is disabled", []string{`ALTER EVENT TRIGGER ` + name + `_drop DISABLE`}, false},
+			{"one is for few sessions only", []string{`ALTER EVENT TRIGGER ` + name + `_ddl ENABLE REPLICA`}, false},
+			{"one is dropped", []string{`DROP EVENT TRIGGER ` + name + `_rewrite`}, false},
+			{"all are dropped", []string{`DROP SCHEMA ` + name + ` CASCADE`}, false},
+			{"the schema says nothing", []string{`COMMENT ON SCHEMA ` + name + ` IS NULL`}, false},
+			{"one is disabled, and the role is no superuser", []string{`ALTER ROLE replicator NOSUPERUSER REPLICATION`, `ALTER EVENT TRIGGER ` + name + `_drop DISABLE`}, true},
+			{"it is enabled again", []string{`ALTER EVENT TRIGGER ` + name + `_drop ENABLE ALWAYS`}, false},
+			{"it is dropped", []string{`DROP EVENT TRIGGER ` + name + `_drop`}, true},
+			{"the role is a superuser again", []string{`ALTER ROLE replicator SUPERUSER`}, false},
+		} {
+			for _, sql := range step.sql {
+				_, err := admin.Exec(t.Context(), sql)
+				noError(t, err)
+			}
+			_, findings, err := c.Tables(t.Context())
+			noError(t, err)
+			problem := slices.ContainsFunc(findings, func(f penstock.Finding) bool { return f.Code == penstock.ProblemSourceRights && f.Table == "" })
+			there, _, err := readTrigger(t.Context(), admin, c.spec.Integration)
+			noError(t, err)
+			if problem != step.problem || (there == len(triggerEvents)) == problem || c.told.Load() == problem {
+				t.Errorf("%d, %s: %d are there, a problem is %t, told is %t: %+v", major, step.what, there, problem, c.told.Load(), findings)
+			}
+		}
+	}
+}

@@ -38,7 +38,7 @@ func (c *capture) outputOptions(major int, inProgress bool) string {
 	if inProgress {
 		options = `proto_version '2', streaming 'on'`
 	}
-	if c.told && major >= messagesSince {
+	if c.told.Load() && major >= messagesSince {
 		options += `, messages 'true'`
 	}
 	return options

@@ -181,6 +181,13 @@ type diskShape struct {
 	Parts     string           `json:"parts,omitempty"`
 	Missed    int64            `json:"missed,omitempty"`
 	Published string           `json:"published,omitempty"`
+	Stored    diskStorage      `json:"stored,omitzero"`
+}
+
+type diskStorage struct {
+	File    string `json:"file,omitempty"`
+	Columns string `json:"columns,omitempty"`
+	Labels  string `json:"labels,omitempty"`
 }
 
 type diskColumn struct {
@@ -196,7 +203,7 @@ var identityNames = map[penstock.Identity]string{
 }
 
 func (s storedShape) MarshalJSON() ([]byte, error) {
-	d := diskShape{ID: s.ID, Schema: s.Schema, Name: s.Name, Identity: identityNames[s.Identity], Key: s.Key, Parts: s.Parts, Missed: s.Missed, Published: s.Published}
+	d := diskShape{ID: s.ID, Schema: s.Schema, Name: s.Name, Identity: identityNames[s.Identity], Key: s.Key, Parts: s.Parts, Missed: s.Missed, Published: s.Published, Stored: diskStorage(s.Stored)}
 	for _, c := range s.Columns {
 		d.Columns = append(d.Columns, diskColumn{c.ID, c.Name, c.Type.String(), c.SourceType, c.NotNull})
 	}
@@ -208,7 +215,7 @@ func (s *storedShape) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &d); err != nil {
 		return err
 	}
-	s.Table = penstock.Table{ID: d.ID, Schema: d.Schema, Name: d.Name, Key: d.Key, Parts: d.Parts, Missed: d.Missed, Published: d.Published}
+	s.Table = penstock.Table{ID: d.ID, Schema: d.Schema, Name: d.Name, Key: d.Key, Parts: d.Parts, Missed: d.Missed, Published: d.Published, Stored: penstock.Storage(d.Stored)}
 	for id, name := range identityNames {
 		if name == d.Identity {
 			s.Identity = id
