@@ -290,6 +290,27 @@ func untold(t *testing.T, major int) {
 	}
 }
 
+// TestFailedTableRenamed: what can be read of a table that is not carried any more
+// has the name that the table has at the source.
+func TestFailedTableRenamed(t *testing.T) {
+	b := setup(t, `CREATE TABLE bare (id int)`, `INSERT INTO bare VALUES (1)`)
+	b.settle(t, "public.bare")
+	failed := func(name string) func() bool {
+		return func() bool {
+			return slices.ContainsFunc(b.pipe.Status().Tables, func(s penstock.TableStatus) bool {
+				return s.State == penstock.TableFailed && s.Readable && s.Table.String() == name && strings.Contains(s.Reason, name)
+			})
+		}
+	}
+	b.db.Exec(t, `UPDATE bare SET id = 2`)
+	await(t, "the table to fail", failed("public.bare"))
+	b.db.Exec(t, `ALTER TABLE bare RENAME TO other`)
+	await(t, "the table to be renamed", failed("public.other"))
+	if got := b.rows("public.other"); len(got) != 1 || b.rows("public.bare") != nil {
+		t.Errorf("under the new name there are %v", got)
+	}
+}
+
 // TestTransactionAroundDDL: what can be read of a table is never half of a
 // transaction, also not while it is loaded again (promises 1 and 6).
 func TestTransactionAroundDDL(t *testing.T) {

@@ -136,7 +136,17 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 			continue
 		}
 		if f, ok := blocked[table.String()]; ok && !(f.Code == penstock.ProblemUnseenChanges && refreshed(st)) {
-			t.fail(st, table, reason(f))
+			renamed := failedBefore(st) && (st.Table.Schema != table.Schema || st.Table.Name != table.Name)
+			if renamed && !passed {
+				t.later = true
+				continue
+			}
+			// Only once, as it may not be possible.
+			if t.fail(st, table, reason(f)) && renamed {
+				named := st.Table
+				named.Schema, named.Name = table.Schema, table.Name
+				t.rename = append(t.rename, penstock.Alteration{Old: &st.Table, New: &named})
+			}
 			continue
 		}
 		switch decide(st, &table) {
@@ -242,11 +252,19 @@ func refreshed(st *penstock.TableStatus) bool {
 	return st != nil && st.State == penstock.TableResyncRequired && st.Reason == refreshAsked
 }
 
-// fail marks a table that cannot be carried, unless it is marked already.
-func (t *turn) fail(st *penstock.TableStatus, table penstock.Table, reason string) {
-	if st == nil || st.State != penstock.TableFailed || st.Reason != reason {
-		t.states = append(t.states, penstock.TableStatus{Table: table, State: penstock.TableFailed, Reason: reason})
+// fail marks a table that cannot be carried, unless it is marked already. It
+// reports whether it was not.
+func (t *turn) fail(st *penstock.TableStatus, table penstock.Table, reason string) bool {
+	if st != nil && st.State == penstock.TableFailed && st.Reason == reason {
+		return false
 	}
+	t.states = append(t.states, penstock.TableStatus{Table: table, State: penstock.TableFailed, Reason: reason})
+	return true
+}
+
+// failedBefore reports whether a table is marked, and what it was can be read.
+func failedBefore(st *penstock.TableStatus) bool {
+	return st != nil && st.State == penstock.TableFailed && st.Readable
 }
 
 // shapeChanged is the reason of a table that is to be loaded again because its
