@@ -430,6 +430,43 @@ func TestNoLogin(t *testing.T) {
 	}
 }
 
+// TestSchemasInPublication: schemas that somebody has added to a publication of ours
+// are taken out again, as the application could not change their tables without a
+// replica identity (promise 4); and with another owner it goes on as it is.
+func TestSchemasInPublication(t *testing.T) {
+	t.Parallel()
+	dbtest.EachVersion(t, func(t *testing.T, major int) {
+		db := dbtest.SharedOf(t, major)
+		db.Exec(t, `CREATE TABLE keyed (id int PRIMARY KEY)`, `CREATE TABLE bare (id int)`, `INSERT INTO bare VALUES (1)`)
+		c := captureOf(t, db.URL(), db.Name)
+		_, _, err := c.Tables(t.Context()) // makes the publications
+		noError(t, err)
+		before, _, err := c.Tables(t.Context())
+		noError(t, err)
+		name, role := publicationName(c.spec.Integration), "owner_"+c.spec.Integration.Short()
+		db.Exec(t, `CREATE ROLE `+role, `ALTER PUBLICATION `+name+` OWNER TO `+role)
+		if db.Server.Binaries.Major >= publishesSchemas {
+			db.Exec(t, `ALTER PUBLICATION `+name+` ADD TABLES IN SCHEMA public`)
+		}
+		after, findings, err := c.Tables(t.Context())
+		noError(t, err)
+		db.Exec(t, `UPDATE bare SET id = 2`, `ALTER PUBLICATION `+name+` OWNER TO CURRENT_USER`, `DROP ROLE `+role)
+		if !slices.EqualFunc(before, after, func(a, b penstock.Table) bool { return a.Equal(&b) && a.Published == b.Published && a.Published != "" }) {
+			t.Errorf("tables were %+v, are %+v: %+v", before, after, findings)
+		}
+		c.marks, c.prepared = nil, false
+		db.Exec(t, `DROP PUBLICATION `+name, `CREATE PUBLICATION `+name+` FOR ALL TABLES`)
+		_, _, err = c.Tables(t.Context())
+		noError(t, err)
+		db.Exec(t, `UPDATE bare SET id = 3`)
+		members, err := publicationMembers(t.Context(), c.sql, name)
+		noError(t, err)
+		if len(members) != 1 {
+			t.Errorf("published for updates: %v", members)
+		}
+	})
+}
+
 // TestTriggersLost: event triggers that are disabled or dropped are made again, and
 // are a problem for as long as that cannot be.
 func TestTriggersLost(t *testing.T) {

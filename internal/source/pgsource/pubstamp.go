@@ -40,20 +40,43 @@ func (p publication) with(conn *pgx.Conn) string {
 func (c *capture) ensurePublication(ctx context.Context, conn *pgx.Conn, p publication) (since int64, err error) {
 	var is pubOptions
 	var altered, by int64
+	var owner uint32
+	var everything bool
 	var comment string
-	err = conn.QueryRow(ctx, `SELECT xmin::text::int8, COALESCE(obj_description(oid, 'pg_publication'), ''), pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot,
+	err = conn.QueryRow(ctx, `SELECT xmin::text::int8, pubowner, puballtables, COALESCE(obj_description(oid, 'pg_publication'), ''), pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot,
 		COALESCE(to_jsonb(p) ->> 'pubgencols' = 's', true) FROM pg_publication p WHERE pubname = $1`, p.name).
-		Scan(&altered, &comment, &is.insert, &is.update, &is.delete, &is.truncate, &is.root, &is.generated)
+		Scan(&altered, &owner, &everything, &comment, &is.insert, &is.update, &is.delete, &is.truncate, &is.root, &is.generated)
 	if err == pgx.ErrNoRows {
 		return c.createPublication(ctx, conn, p)
 	}
 	if err != nil {
 		return 0, classify(err, "look up publication "+p.name+" on "+c.where())
 	}
+	if everything {
+		// It cannot be made another in place. Prepare finds out what that means.
+		c.log.Warn("our publication was made anew by somebody, for all tables, and is dropped", "publication", p.name)
+		if _, err := conn.Exec(ctx, "DROP PUBLICATION "+quote(p.name)); err != nil {
+			return 0, classify(err, "drop publication "+p.name+" on "+c.where())
+		}
+		return c.createPublication(ctx, conn, p)
+	}
+	if err := c.dropSchemas(ctx, conn, p.name); err != nil {
+		return 0, err
+	}
+	before := c.owners[p.name]
+	if c.owners == nil {
+		c.owners = map[string]uint32{}
+	}
+	c.owners[p.name] = owner
 	_, unstamped := fmt.Sscanf(comment, stampFormat, &by, &since)
 	switch right := is == p.options(); {
 	case right && unstamped == nil && by == altered:
 		return since, nil
+	case right && unstamped == nil && before != 0 && before != owner:
+		// It is by another owner that its row of the catalog is another than a look
+		// ago. While nobody looked, it may have been by more than that.
+		c.log.Info("our publication has another owner", "publication", p.name)
+		return stampPublication(ctx, conn, p.name, since)
 	case right && unstamped != nil: // made by an older version of ours
 		return stampPublication(ctx, conn, p.name, 0)
 	}
@@ -61,6 +84,28 @@ func (c *capture) ensurePublication(ctx context.Context, conn *pgx.Conn, p publi
 	since, err = stamped(ctx, conn, p.name, "ALTER PUBLICATION "+quote(p.name)+" SET "+p.with(conn), 0)
 	return since, classify(err, "put publication "+p.name+" on "+c.where()+" right")
 }
+
+// dropSchemas takes schemas out of a publication, of which it has all tables then,
+// also those that must not be published for updates (promise 4). What we publish
+// ourselves is published all the time.
+func (c *capture) dropSchemas(ctx context.Context, conn *pgx.Conn, name string) error {
+	if serverMajor(conn.PgConn()) < publishesSchemas {
+		return nil
+	}
+	schemas, err := collect[string](ctx, conn, `SELECT quote_ident(n.nspname) FROM pg_publication p JOIN pg_publication_namespace s ON s.pnpubid = p.oid
+		JOIN pg_namespace n ON n.oid = s.pnnspid WHERE p.pubname = $1`, name)
+	if err == nil && len(schemas) > 0 {
+		c.log.Warn("somebody has added schemas to our publication: they are taken out", "publication", name, "schemas", schemas)
+		_, err = conn.Exec(ctx, "ALTER PUBLICATION "+quote(name)+" DROP TABLES IN SCHEMA "+strings.Join(schemas, ", "))
+	}
+	if passing(err) || sqlState(err) == "3F000" { // somebody else was first
+		return nil
+	}
+	return classify(err, "take schemas out of publication "+name+" on "+c.where())
+}
+
+// publishesSchemas is the first version whose publications can have all tables of a schema.
+const publishesSchemas = 15
 
 // stampPublication takes down who altered a publication last: we did. since is 0
 // if it is complete only since then.
