@@ -161,20 +161,21 @@ func (b *bench) sourceNames(t *testing.T) (names []string) {
 	return names
 }
 
-// sameShape compares the shape of a table that can be read with the source's.
+// sameShape waits until a table that can be read has the source's shape.
 func (b *bench) sameShape(t *testing.T, table string) {
 	t.Helper()
 	for _, want := range b.sourceTables(t) {
 		if want.String() != table {
 			continue
 		}
-		got, _, _ := b.target.Read("shop", want.Schema, want.Name)
-		for i := range got.Columns {
-			got.Columns[i].NotNull = want.Columns[min(i, len(want.Columns)-1)].NotNull // noticed with the next change only
-		}
-		if !got.SameShape(&want) {
-			t.Errorf("table %s has the shape\n%+v, want\n%+v", table, got, want)
-		}
+		await(t, fmt.Sprintf("table %s to have the shape %+v", table, want), func() bool {
+			got, _, _ := b.target.Read("shop", want.Schema, want.Name)
+			got.Columns = slices.Clone(got.Columns)
+			for i := range got.Columns {
+				got.Columns[i].NotNull = want.Columns[min(i, len(want.Columns)-1)].NotNull // noticed with the next change only
+			}
+			return got.SameShape(&want)
+		})
 		return
 	}
 	t.Errorf("the source has no table %s", table)

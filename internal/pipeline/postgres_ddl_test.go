@@ -290,6 +290,57 @@ func untold(t *testing.T, major int) {
 	}
 }
 
+// TestTableReplaced: a table that another one takes the place of, in one transaction,
+// stays readable as it was until that has been loaded (promise 6).
+func TestTableReplaced(t *testing.T) {
+	const insert = `INSERT INTO @ SELECT id, 'new' FROM generate_series(1, 20) id`
+	for name, statements := range map[string]string{
+		"renamed first":      `ALTER TABLE t RENAME TO t_old; CREATE TABLE t (LIKE t_old INCLUDING ALL); ` + strings.ReplaceAll(insert, "@", "t") + `; DROP TABLE t_old`,
+		"made first":         `CREATE TABLE t_new (LIKE t INCLUDING ALL); ` + strings.ReplaceAll(insert, "@", "t_new") + `; ALTER TABLE t RENAME TO t_old; ALTER TABLE t_new RENAME TO t; DROP TABLE t_old`,
+		"changed as well":    `DELETE FROM t WHERE id = 2; INSERT INTO t VALUES (7, 'late'); DROP TABLE t; CREATE TABLE t (id int PRIMARY KEY, a text); ` + strings.ReplaceAll(insert, "@", "t"),
+		"by a query":         `ALTER TABLE t RENAME TO t_old; CREATE TABLE t AS SELECT id, upper(a) AS a FROM t_old; ALTER TABLE t ADD PRIMARY KEY (id); DROP TABLE t_old`,
+		"out of the filter":  `ALTER TABLE t RENAME TO excluded; CREATE TABLE t (LIKE excluded INCLUDING ALL); ` + strings.ReplaceAll(insert, "@", "t"),
+		"with another shape": `DROP TABLE t; CREATE TABLE t (id bigint PRIMARY KEY, z int, a text); INSERT INTO t VALUES (1, 2, 'x')`,
+	} {
+		for _, trigger := range []pgsource.DDLTrigger{pgsource.DDLTriggerAuto, pgsource.DDLTriggerOff} {
+			t.Run(fmt.Sprintf("%s, trigger %d", name, trigger), func(t *testing.T) {
+				t.Parallel()
+				db := dbtest.Shared(t)
+				db.Exec(t, `CREATE TABLE t (id int PRIMARY KEY, a text)`, `INSERT INTO t VALUES (1, 'old'), (2, 'old')`, `CREATE TABLE other (id int PRIMARY KEY)`)
+				b := newBench(t, db, pgsource.Config{DDLTrigger: trigger}, ", exclude: "+db.Name+".public.excluded")
+				b.start(t)
+				b.settle(t, "public.t", "public.other")
+				b.quiet(t)
+				b.halt(t)
+				slow := &slowTarget{Target: b.target, loading: make(chan struct{}, 1), release: make(chan struct{})}
+				b.startInto(t, slow)
+				old := b.rows("public.t")
+				b.db.Exec(t, slices.Concat([]string{`BEGIN`}, strings.Split(statements, "; "), []string{`COMMIT`, `INSERT INTO other VALUES (1)`})...)
+				holes := 0
+				look := func() {
+					// What is not told of comes too late to leave out the rows before it.
+					if got := b.rows("public.t"); got == nil || trigger == pgsource.DDLTriggerAuto && !slices.Equal(got, old) {
+						holes++
+						t.Errorf("%d rows can be read, not those that there were", len(got))
+					}
+				}
+				await(t, "the load", func() bool {
+					look()
+					return len(slow.loading) > 0 || holes > 0
+				})
+				b.settle(t, "public.other")
+				look()
+				close(slow.release)
+				b.settle(t, "public.t")
+				b.db.Exec(t, `INSERT INTO t (id, a) VALUES (100, 'more')`, `UPDATE t SET a = 'changed' WHERE id = 1`)
+				b.settle(t, "public.t")
+				want := b.sourceNames(t)
+				await(t, "the tables "+fmt.Sprint(want), func() bool { return slices.Equal(b.readable(), want) && allSynced(b.pipe.Status()) })
+			})
+		}
+	}
+}
+
 // TestFailedTableRenamed: what can be read of a table that is not carried any more
 // has the name that the table has at the source.
 func TestFailedTableRenamed(t *testing.T) {

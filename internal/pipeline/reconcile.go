@@ -126,9 +126,13 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 		}
 	}
 	present, named := make(map[penstock.TableID]bool, len(tables)), make(map[string]bool, len(tables))
+	coming := map[string]bool{} // names of tables that nobody can read yet
 	for _, table := range tables {
 		present[table.ID], named[table.String()] = true, true
 		st := byID[table.ID]
+		if _, stays := blocked[table.String()]; !stays && (st == nil || !st.Readable) {
+			coming[table.String()] = true
+		}
 		if outdated(table.ID) {
 			if streams(st) {
 				t.stream(st)
@@ -198,6 +202,13 @@ func reconcile(known []penstock.TableStatus, tables []penstock.Table, findings [
 		}
 		if (!passed || outdated(st.Table.ID)) && (st.Readable || streams(st)) {
 			t.wait(st)
+			continue
+		}
+		if st.Readable && !st.History && coming[st.Table.String()] {
+			// Readers keep what they have until the other one is swapped in (promise 6).
+			if st.State != penstock.TableResyncRequired || st.Reason != replacedByOther {
+				t.states = append(t.states, penstock.TableStatus{Table: st.Table, State: penstock.TableResyncRequired, Reason: replacedByOther})
+			}
 			continue
 		}
 		if st.History {
@@ -270,6 +281,9 @@ func failedBefore(st *penstock.TableStatus) bool {
 // shapeChanged is the reason of a table that is to be loaded again because its
 // columns, its key or its name are not what they were.
 const shapeChanged = "its shape changed at the source"
+
+// replacedByOther is the reason of a table that is gone and stays readable.
+const replacedByOther = "it was dropped at the source, and is kept until the newer table of its name has been loaded"
 
 type decision uint8
 

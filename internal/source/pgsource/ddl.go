@@ -32,6 +32,7 @@ func (s *stream) told(b []byte, c *penstock.Changes) error {
 		s.dropped(uint32(oid), c)
 	}
 	for _, r := range ddl.shapes(s.types) {
+		s.replaced.newcomer(s, &r)
 		for part := range strings.FieldsSeq(r.table.Parts) {
 			if t := s.tables[partOID(part)]; t != nil && s.delivers(t) {
 				s.gone(t, c) // it was a table of its own
@@ -47,9 +48,12 @@ func (s *stream) told(b []byte, c *penstock.Changes) error {
 // alter takes over the new shape of a table.
 func (s *stream) alter(t *streamTable, r *relation, m *ddlMessage, c *penstock.Changes) {
 	if !s.capture.spec.Filter.Match(s.capture.spec.Database, r.table.Schema, r.table.Name) {
-		s.gone(t, c)
+		if !s.replaced.drops(s, t, c) {
+			s.gone(t, c)
+		}
 		return
 	}
+	s.replaced.changes(s, t)
 	how := t.rewrite
 	if how.tx != s.tx {
 		how = rewrite{}
@@ -86,7 +90,7 @@ func (s *stream) reshape(t *streamTable, c *penstock.Changes) {
 // dropped ends a table that was dropped at the source. If it was a partition,
 // its rows are gone without a trace from the table that it was of.
 func (s *stream) dropped(oid uint32, c *penstock.Changes) {
-	if t := s.tables[oid]; t != nil {
+	if t := s.tables[oid]; t != nil && !s.replaced.drops(s, t, c) {
 		s.gone(t, c)
 	}
 	for _, t := range s.tables {

@@ -45,9 +45,9 @@ BEGIN
   ELSE
     SELECT array_agg(DISTINCT t.oid), array_agg(DISTINCT t.oid) FILTER (WHERE t.new) INTO touched, created
     FROM (
-      SELECT c.oid, d.command_tag = 'CREATE TABLE' AS new FROM pg_event_trigger_ddl_commands() d JOIN pg_class c ON c.oid = d.objid
+      SELECT c.oid, d.command_tag = 'CREATE TABLE' AND c.relispartition AS new FROM pg_event_trigger_ddl_commands() d JOIN pg_class c ON c.oid = d.objid
       WHERE d.classid = 'pg_class'::regclass AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
-        AND (d.command_tag = 'ALTER TABLE' OR d.command_tag = 'CREATE TABLE' AND c.relispartition)
+        AND d.command_tag IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO')
       UNION ALL
       SELECT c.oid, false FROM pg_event_trigger_ddl_commands() d JOIN pg_class c ON c.relnamespace = d.objid
       WHERE d.classid = 'pg_namespace'::regclass AND d.command_tag = 'ALTER SCHEMA' AND c.relkind IN ('r', 'p')) t;
@@ -132,7 +132,7 @@ $penstock$;
 DROP EVENT TRIGGER IF EXISTS @NAME@_ddl;
 DROP EVENT TRIGGER IF EXISTS @NAME@_drop;
 DROP EVENT TRIGGER IF EXISTS @NAME@_rewrite;
-CREATE EVENT TRIGGER @NAME@_ddl ON ddl_command_end WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'ALTER SCHEMA', 'ALTER TYPE', 'ALTER DOMAIN') EXECUTE FUNCTION @NAME@.ddl();
+CREATE EVENT TRIGGER @NAME@_ddl ON ddl_command_end WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER SCHEMA', 'ALTER TYPE', 'ALTER DOMAIN') EXECUTE FUNCTION @NAME@.ddl();
 CREATE EVENT TRIGGER @NAME@_drop ON sql_drop EXECUTE FUNCTION @NAME@.ddl();
 CREATE EVENT TRIGGER @NAME@_rewrite ON table_rewrite EXECUTE FUNCTION @NAME@.ddl();
 ALTER EVENT TRIGGER @NAME@_ddl ENABLE ALWAYS;

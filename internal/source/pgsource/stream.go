@@ -54,6 +54,7 @@ type stream struct {
 	filled    int            // bytes added since Next was called, by the wire
 	sent      []*streamTable // see streamTable.sent
 
+	replaced  replaced     // tables that the transaction drops
 	described *streamTable // by the message before this one
 	parted    *streamTable // a row of it comes next that is in a partition not known, see relation
 }
@@ -447,6 +448,7 @@ func (s *stream) change(ctx context.Context, b []byte, c *penstock.Changes) (eve
 
 // commit ends the transaction.
 func (s *stream) commit(end lsn, at time.Time, c *penstock.Changes) {
+	s.replaced.commit(s, c)
 	s.inTx = false
 	// One without content may come while it is in progress, and not again.
 	if s.content {
