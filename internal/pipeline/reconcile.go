@@ -299,7 +299,7 @@ func decide(st *penstock.TableStatus, table *penstock.Table) decision {
 	switch {
 	case st == nil:
 		return loadAgain
-	case st.State == penstock.TableFailed && strings.HasPrefix(st.Reason, unseenChanges) && sameAsLoaded(&st.Table, table):
+	case st.State == penstock.TableFailed && strings.HasPrefix(st.Reason, unseenChanges) && table.Identity == penstock.IdentityNone && sameAsLoaded(&st.Table, table):
 		return leaveFailed // what it needs is an identity
 	case streams(st) && (onlyRenamed(&st.Table, table) || sameAsLoaded(&st.Table, table) && table.Stored.Supersedes(st.Table.Stored)):
 		return renameInPlace

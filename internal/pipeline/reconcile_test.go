@@ -70,6 +70,8 @@ func TestReconcile(t *testing.T) {
 			known: []penstock.TableStatus{known(shape("1", "a", bare), penstock.TableFailed, readable)}, source: []penstock.Table{shape("1", "a", bare)}, want: "load a"},
 		{name: "changed unseen without identity stays so",
 			known: []penstock.TableStatus{known(shape("1", "a", bare), penstock.TableFailed, readable, because("UNSEEN_CHANGES: rows were updated"))}, source: []penstock.Table{shape("1", "a", bare)}, want: ""},
+		{name: "changed unseen without identity, and has the one again that it was loaded with",
+			known: []penstock.TableStatus{known(a, penstock.TableFailed, readable, because("UNSEEN_CHANGES: rows were updated"))}, source: []penstock.Table{a}, want: "load a"},
 		{name: "failed without identity, and has one now",
 			known: []penstock.TableStatus{known(shape("1", "a", bare), penstock.TableFailed, readable)}, source: []penstock.Table{a}, want: "load a"},
 		{name: "renamed", known: []penstock.TableStatus{known(a, penstock.TableSynced)}, source: []penstock.Table{shape("1", "b")}, want: "a becomes b, stream b"},
