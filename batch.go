@@ -142,6 +142,21 @@ func (b *TableBatch) Removed(n int64) error {
 	return nil
 }
 
+// Misfit is the cause of an error of KindStale: a destination does not have a table
+// as what is applied takes it for. Nobody should ever see one; but a table that is
+// loaded again fits, where a stream that tries the same once more stands still for ever.
+type Misfit struct {
+	Table *Table
+	Why   string
+}
+
+func (m *Misfit) Error() string { return fmt.Sprintf("table %s in the warehouse %s", m.Table, m.Why) }
+
+// NewMisfit returns the error that a Misfit is the cause of.
+func NewMisfit(t *Table, why string) error {
+	return &Error{Kind: KindStale, Err: &Misfit{Table: t, Why: why}}
+}
+
 // Nameless is the error of an Apply that was to find rows by keys that cannot
 // be held, which bad counts; nil if it counts none.
 func (b *TableBatch) Nameless(bad BadValues) error {

@@ -80,7 +80,8 @@ type Destination interface {
 	// Tables builds on is not there: they have to be loaded again. KindStale
 	// with an Unrepresentable as its cause is about that one table, of which a
 	// row is to be found by a key that cannot be held; with an Unfound, about one of
-	// IdentityFull, of which rows to be removed are not there. For ErrReopen see Layout.
+	// IdentityFull, of which rows to be removed are not there; with a Misfit, about one
+	// that is not there, or not as the batch takes it for. For ErrReopen see Layout.
 	//
 	// A batch with Swap has no Tables and no Alter.
 	Apply(ctx context.Context, prev Position, b *Batch) error

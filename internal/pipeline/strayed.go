@@ -15,17 +15,20 @@ const (
 )
 
 // strayed returns the one table whose rows a destination could not find, by a
-// key that it cannot hold or by all their values; nil if err is about something
-// else.
+// key that it cannot hold or by all their values, or that it does not have as the batch
+// takes it for; nil if err is about something else.
 func strayed(err error) *penstock.Table {
 	var nameless *penstock.Unrepresentable
 	var unfound *penstock.Unfound
+	var misfit *penstock.Misfit
 	switch {
 	case err == nil || penstock.KindOf(err) != penstock.KindStale:
 	case errors.As(err, &nameless):
 		return nameless.Table
 	case errors.As(err, &unfound):
 		return unfound.Table
+	case errors.As(err, &misfit):
+		return misfit.Table
 	}
 	return nil
 }
@@ -34,7 +37,8 @@ func strayed(err error) *penstock.Table {
 // often rows of it are not found.
 func (p *Pipeline) holdStray(t *penstock.Table, err error) {
 	var unfound *penstock.Unfound
-	if errors.As(err, &unfound) {
+	var misfit *penstock.Misfit
+	if errors.As(err, &unfound) || errors.As(err, &misfit) {
 		p.strays.holdBackFor(t.ID, minStrayPause, maxStrayPause, 2*maxStrayPause)
 	}
 }

@@ -33,7 +33,7 @@ func (d *Destination) alter(ctx context.Context, tx *metaChange, alterations []p
 		a := &alterations[i]
 		e := tx.entry(a.New.ID)
 		if e == nil || e.current() == nil {
-			return penstock.Errorf(penstock.KindNotFound, "alter %s of database %q: no such table", a.Old, d.db.name)
+			return penstock.NewMisfit(a.Old, "cannot be altered, as it is not there")
 		}
 		moves[i] = &move{Alteration: a, entry: e, v: *e.current()}
 		if !moves[i].v.Shape.SameShape(a.Old) || !penstock.Alterable(a.Old, a.New) {

@@ -260,11 +260,11 @@ func (d *Destination) applyTable(ctx context.Context, tx *metaChange, tb *pensto
 		return nil // its rows are from before it lost its name, and go with it
 	}
 	if e == nil || e.current() == nil {
-		return penstock.Errorf(penstock.KindNotFound, "apply to %s of database %q: no such table", tb.Table, d.db.name)
+		return penstock.NewMisfit(tb.Table, "is not there, and has changes")
 	}
 	v := e.current()
 	if !v.Shape.SameShape(tb.Table) {
-		return penstock.Errorf(penstock.KindInternal, "apply to %s of database %q: its shape is another", tb.Table, d.db.name)
+		return penstock.NewMisfit(tb.Table, "has another shape than its changes")
 	}
 	if v.Shape.Identity == penstock.IdentityKey {
 		if err := tb.Nameless(tb.NullKeys(tb.Remove)); err != nil {
@@ -272,7 +272,7 @@ func (d *Destination) applyTable(ctx context.Context, tx *metaChange, tb *pensto
 		}
 	}
 	if (tb.Versions != nil) != (v.History != nil) {
-		return penstock.Errorf(penstock.KindInternal, "apply to %s of database %q: it is in history mode, or the batch is, but not both", tb.Table, d.db.name)
+		return penstock.NewMisfit(tb.Table, "is in history mode and its changes are not, or the other way round")
 	}
 	if tb.Versions != nil {
 		return d.applyVersions(ctx, v, tb, bad)

@@ -179,7 +179,7 @@ func (tx *transaction) apply(b *penstock.Batch) error {
 func (tx *transaction) alter(a *penstock.Alteration) error {
 	t := tx.db.tables[a.New.ID]
 	if t == nil || t.current() == nil {
-		return penstock.Errorf(penstock.KindNotFound, "alter %s: no such table", a.Old)
+		return penstock.NewMisfit(a.Old, "cannot be altered, as it is not there")
 	}
 	if !t.current().shape.SameShape(a.Old) || !penstock.Alterable(a.Old, a.New) {
 		return penstock.Errorf(penstock.KindStale, "alter %s: it cannot become %s in place", a.Old, a.New)
@@ -199,14 +199,14 @@ func (tx *transaction) alter(a *penstock.Alteration) error {
 func (tx *transaction) applyTable(tb *penstock.TableBatch) error {
 	t := tx.db.tables[tb.Table.ID]
 	if t == nil || t.current() == nil {
-		return penstock.Errorf(penstock.KindNotFound, "apply to %s: no such table", tb.Table)
+		return penstock.NewMisfit(tb.Table, "is not there, and has changes")
 	}
 	v := t.current()
 	if !v.shape.SameShape(tb.Table) {
-		return penstock.Errorf(penstock.KindInternal, "apply to %s: its shape is another", tb.Table)
+		return penstock.NewMisfit(tb.Table, "has another shape than its changes")
 	}
 	if (tb.Versions != nil) != (v.history != nil) {
-		return penstock.Errorf(penstock.KindInternal, "apply to %s: it is in history mode, or the batch is, but not both", tb.Table)
+		return penstock.NewMisfit(tb.Table, "is in history mode and its changes are not, or the other way round")
 	}
 	if tb.Truncate && tb.Versions == nil {
 		rows, index := v.rows, v.index

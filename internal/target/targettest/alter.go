@@ -1,6 +1,8 @@
 package targettest
 
 import (
+	"errors"
+
 	"penstock"
 )
 
@@ -201,15 +203,10 @@ func testAlterRefused(e *env) {
 	another := altered(one, "orders", one.Columns[0], one.Columns[1])
 	unknown := *one
 	unknown.ID = "99"
-	for kind, a := range map[penstock.Kind][]penstock.Alteration{
-		penstock.KindStale:    {{Old: one, New: narrower}, {Old: another, New: one}},
-		penstock.KindNotFound: {{Old: &unknown, New: &unknown}},
-	} {
-		for _, a := range a {
-			e.wantKind(d.Apply(e.Context(), pos, &penstock.Batch{Next: "end", Alter: []penstock.Alteration{a}}), kind)
-			e.wantRows("shop", one, before)
-			e.applied(d, pos)
-		}
+	for _, a := range []penstock.Alteration{{Old: one, New: narrower}, {Old: another, New: one}, {Old: &unknown, New: &unknown}} {
+		e.wantKind(d.Apply(e.Context(), pos, &penstock.Batch{Next: "end", Alter: []penstock.Alteration{a}}), penstock.KindStale)
+		e.wantRows("shop", one, before)
+		e.applied(d, pos)
 	}
 }
 
@@ -270,7 +267,11 @@ func testAlterTakesName(e *env) {
 		Tables: []penstock.TableBatch{changesOf(old).insert(2, "two", 20).batch(), changesOf(now).insert(2).batch()}})
 	e.wantRows("shop", now, rowsOf(now, []any{1}, []any{2}))
 	e.wantState(d, old.ID, penstock.TableResyncRequired, false)
-	e.wantKind(d.Apply(e.Context(), e.state(d).Applied, &penstock.Batch{Next: "later", Tables: []penstock.TableBatch{changesOf(old).insert(3, "three", 30).batch()}}), penstock.KindNotFound)
+	err := d.Apply(e.Context(), e.state(d).Applied, &penstock.Batch{Next: "later", Tables: []penstock.TableBatch{changesOf(old).insert(3, "three", 30).batch()}})
+	e.wantKind(err, penstock.KindStale)
+	if m := new(penstock.Misfit); !errors.As(err, &m) || m.Table.ID != old.ID {
+		e.Errorf("refused with %v, which does not tell that %s is not there", err, old)
+	}
 
 	// Likewise with a transaction in parts, and with nothing but the mention of a table.
 	e.load(d, old, rowsOf(old, []any{1, "one", 10}))

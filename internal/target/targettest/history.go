@@ -106,7 +106,7 @@ func testHistory(e *env) {
 	}
 	// A batch of the other kind is refused.
 	pos := e.state(d).Applied
-	e.wantKind(d.Apply(e.Context(), pos, &penstock.Batch{Next: "x", Tables: []penstock.TableBatch{changesOf(shape).insert(9, nil, nil).batch()}}), penstock.KindInternal)
+	e.wantKind(d.Apply(e.Context(), pos, &penstock.Batch{Next: "x", Tables: []penstock.TableBatch{changesOf(shape).insert(9, nil, nil).batch()}}), penstock.KindStale)
 	e.wantVersions(shape, now...)
 }
 
