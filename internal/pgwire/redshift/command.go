@@ -295,6 +295,33 @@ func (s Statement) Tag() string {
 		return "TRUNCATE TABLE"
 	case "":
 		return "SELECT"
+	case "WITH":
+		if verb := s.afterWith(); verb != "" {
+			return verb
+		}
 	}
 	return first
+}
+
+// afterWith returns the word that follows the last parenthesis of a WITH clause, if
+// it is one that a statement begins with.
+func (s Statement) afterWith() string {
+	depth := 0
+	for i := range s.Tokens {
+		switch s.Kind(i) {
+		case Open:
+			depth++
+		case Close:
+			depth--
+		case Word:
+			if depth > 0 || s.Kind(i-1) != Close {
+				continue
+			}
+			switch w := s.Word(i); w {
+			case "SELECT", "INSERT", "UPDATE", "DELETE":
+				return w
+			}
+		}
+	}
+	return ""
 }

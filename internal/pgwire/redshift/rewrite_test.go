@@ -122,6 +122,8 @@ func TestTag(t *testing.T) {
 	for sql, want := range map[string]string{
 		"create or replace temp table x(i int)": "CREATE TABLE", "drop view if exists v": "DROP VIEW", "alter table x add y int": "ALTER TABLE",
 		"create schema s": "CREATE SCHEMA", "truncate x": "TRUNCATE TABLE", "explain select 1": "EXPLAIN", "(select 1)": "SELECT",
+		"with a(x) as (select 1), select_ as (select ')' ) select x from a": "SELECT", "WITH RECURSIVE a AS ((SELECT 1) UNION ALL (SELECT 2)) insert into t select * from a": "INSERT",
+		"with a as (values (1)) update t set x = 1": "UPDATE", "with a as (select 1) delete from t": "DELETE", "with a as (select 1) (select 2)": "WITH", "with": "WITH",
 	} {
 		if got := parse(t, sql).Tag(); got != want {
 			t.Errorf("%s: %s, want %s", sql, got, want)

@@ -106,13 +106,27 @@ ORDER BY a.attrelid, a.attnum`
 
 // relations returns everything in the current database that looks like a
 // table and that keep accepts, with columns for those that can be carried. Of
-// partitions it returns those that are asked for.
+// partitions it returns those that are asked for. What is dropped while it looks it
+// looks for again: another table, which has come with the same transaction, may have
+// its name.
 func relations(ctx context.Context, conn *pgx.Conn, types *typeCache, keep func(schema, name string) bool, partitions ...uint32) ([]relation, error) {
+	for try := 1; ; try++ {
+		out, gone, err := relationsOnce(ctx, conn, types, keep, partitions...)
+		if err != nil || !gone || try == mostLooks {
+			return out, err
+		}
+	}
+}
+
+// mostLooks bounds how often relations looks, where tables come and go all the time.
+const mostLooks = 5
+
+// relationsOnce reports as gone that a table was dropped meanwhile.
+func relationsOnce(ctx context.Context, conn *pgx.Conn, types *typeCache, keep func(schema, name string) bool, partitions ...uint32) (out []relation, gone bool, err error) {
 	rows, err := conn.Query(ctx, relationQuery, append([]uint32{}, partitions...))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var out []relation
 	keys := map[uint32][]int16{}
 	for rows.Next() {
 		var r relation
@@ -120,9 +134,13 @@ func relations(ctx context.Context, conn *pgx.Conn, types *typeCache, keep func(
 		var file int64
 		var readable *bool // null if it has been dropped since the statement began
 		if err := rows.Scan(&r.oid, &r.table.Schema, &r.table.Name, &r.kind, &r.logged, &r.identity, &r.owned, &r.owner, &readable, &key, &r.deferred, &r.table.Parts, &r.unlike, &r.unfull, &file); err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		if readable != nil && keep(r.table.Schema, r.table.Name) {
+		if readable == nil {
+			gone = true
+			continue
+		}
+		if keep(r.table.Schema, r.table.Name) {
 			r.readable = *readable
 			r.table.ID = tableID(r.oid)
 			r.table.Stored.File = strconv.FormatInt(file, 10)
@@ -131,15 +149,26 @@ func relations(ctx context.Context, conn *pgx.Conn, types *typeCache, keep func(
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := fillColumns(ctx, conn, types, out); err != nil {
-		return nil, err
+		return nil, false, err
 	}
+	var bare []uint32 // without columns, as far as can be seen
 	for i := range out {
 		out[i].setIdentity(keys[out[i].oid], serverMajor(conn.PgConn()))
+		if out[i].carriable() && len(out[i].table.Columns) == 0 {
+			bare = append(bare, out[i].oid)
+		}
 	}
-	return out, nil
+	if len(bare) > 0 {
+		there, err := collect[uint32](ctx, conn, `SELECT oid FROM pg_class WHERE oid = ANY($1)`, bare)
+		if err != nil {
+			return nil, false, err
+		}
+		gone = gone || len(there) < len(bare)
+	}
+	return out, gone, nil
 }
 
 type attribute struct {
