@@ -123,7 +123,13 @@ func (s *Source) Forget(ctx context.Context, id penstock.IntegrationID) error {
 	}
 	var errs []error
 	for _, db := range databases {
-		if err := s.forgetDatabase(ctx, db, id); err != nil && !closedToAll(ctx, conn, db) {
+		err := s.forgetDatabase(ctx, db, id)
+		if sqlState(err) == "57P01" {
+			// Somebody who drops the database with force ends our session before it is gone;
+			// to get into it again is possible only once that is decided.
+			err = s.forgetDatabase(ctx, db, id)
+		}
+		if err != nil && !closedToAll(ctx, conn, db) {
 			errs = append(errs, err)
 		}
 	}
