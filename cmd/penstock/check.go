@@ -200,7 +200,7 @@ func printStatements(w io.Writer, findings []penstock.Finding) {
 
 // isSQL reports whether what mends something is statements and nothing else.
 func isSQL(mend string) bool {
-	return slices.ContainsFunc([]string{"ALTER ", "GRANT ", "CREATE "}, func(verb string) bool { return strings.HasPrefix(mend, verb) }) && !strings.Contains(mend, ", or ")
+	return slices.ContainsFunc([]string{"ALTER ", "GRANT ", "CREATE ", "DROP "}, func(verb string) bool { return strings.HasPrefix(mend, verb) }) && !strings.Contains(mend, ", or ")
 }
 
 func printFindings(w io.Writer, findings []penstock.Finding) {

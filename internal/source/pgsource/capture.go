@@ -37,10 +37,10 @@ type capture struct {
 
 	unseen   unseen
 	locator  locator
-	prepared bool              // Prepare has succeeded: publications and slot are there
-	marks    map[uint32]string // how each table was published when it was last looked at: Table.Published
-	owners   map[string]uint32 // of our publications, as they were last looked at
-	takenOut map[uint32]int    // tables that somebody took out, and how often that is still to be said
+	prepared bool               // Prepare has succeeded: publications and slot are there
+	marks    map[uint32]string  // how each table was published when it was last looked at: Table.Published
+	seen     map[string]pubSeen // our publications, as they were last looked at
+	takenOut map[uint32]int     // tables that somebody took out, and how often that is still to be said
 }
 
 var _ penstock.Capture = (*capture)(nil)

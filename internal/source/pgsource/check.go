@@ -144,6 +144,11 @@ func (s *Source) checkDatabase(ctx context.Context, database string, f penstock.
 	if err != nil {
 		return nil, classify(err, "read the catalog of "+s.at(database))
 	}
+	foreign, err := s.foreignPublications(ctx, conn, database)
+	if err != nil {
+		return nil, classify(err, "look up publications on "+s.at(database))
+	}
+	out = append(out, foreign...)
 	carried, published := 0, create
 	for i := range rels {
 		r := &rels[i]

@@ -197,7 +197,7 @@ func TestDroppedWhileLooked(t *testing.T) {
 		rels[oid] = &relation{table: tables[i], oid: oid, owned: true, identity: "d"}
 	}
 	c.marks = nil
-	refused, err := c.publish(t.Context(), c.sql, rels)
+	refused, _, err := c.publish(t.Context(), c.sql, rels)
 	noError(t, err)
 	for oid, r := range rels {
 		if err := refused[oid]; (r.table.Name == "gone") != isGone(err) {
@@ -277,7 +277,7 @@ func TestPublishedByName(t *testing.T) {
 	db.Exec(t, `ALTER PUBLICATION `+main+` DROP TABLE keyed`, `ALTER PUBLICATION `+appendPublicationName(c.spec.Integration)+` DROP TABLE bare`,
 		`ALTER TABLE keyed RENAME TO between`, `ALTER TABLE bare RENAME TO keyed`, `ALTER TABLE between RENAME TO bare`)
 	c.marks = nil
-	refused, err := c.publish(t.Context(), c.sql, rels)
+	refused, _, err := c.publish(t.Context(), c.sql, rels)
 	noError(t, err)
 	for oid, r := range rels {
 		if !isGone(refused[oid]) {
@@ -346,7 +346,7 @@ func TestIdentityChangedWhileLooked(t *testing.T) {
 		rels[oid] = &relation{table: tables[i], oid: oid, owned: true, identity: "d"}
 	}
 	c.marks = nil
-	refused, err := c.publish(t.Context(), c.sql, rels)
+	refused, _, err := c.publish(t.Context(), c.sql, rels)
 	noError(t, err)
 	members, err := publicationMembers(t.Context(), c.sql, publicationName(c.spec.Integration))
 	noError(t, err)
@@ -509,6 +509,82 @@ func TestTriggersLost(t *testing.T) {
 			noError(t, err)
 			if problem != step.problem || (there == len(triggerEvents)) == problem || c.told.Load() == problem {
 				t.Errorf("%d, %s: %d are there, a problem is %t, told is %t: %+v", major, step.what, there, problem, c.told.Load(), findings)
+			}
+		}
+	}
+}
+
+// TestForeignPublication: a publication of ours that is another role's is read on for
+// as long as it is right; what takes that it is ours again is told, with the statement.
+func TestForeignPublication(t *testing.T) {
+	t.Parallel()
+	for _, major := range []int{13, 15, 18} {
+		server := dbtest.New(t, testdb.Options{Fast: true, Major: major})
+		noError(t, server.Exec(t.Context(), "postgres", `CREATE ROLE replicator REPLICATION LOGIN PASSWORD 'p'`, `CREATE ROLE other`, `GRANT CREATE ON DATABASE postgres TO replicator, other`,
+			`CREATE TABLE one (id int PRIMARY KEY)`, `CREATE TABLE two (id int PRIMARY KEY)`, `CREATE TABLE three (id int PRIMARY KEY)`,
+			`ALTER TABLE one OWNER TO replicator`, `ALTER TABLE two OWNER TO replicator`, `ALTER TABLE three OWNER TO replicator`))
+		c := captureOf(t, server.URL("postgres"), "postgres")
+		c.source.base.User, c.source.base.Password = "replicator", "p"
+		admin, err := server.Conn(t.Context(), "postgres")
+		noError(t, err)
+		defer admin.Close(t.Context())
+		t.Cleanup(func() { noError(t, server.Exec(context.Background(), "postgres", `ALTER ROLE replicator SUPERUSER`)) }) // for what is left to be removed
+		name := publicationName(c.spec.Integration)
+		give, back := `ALTER PUBLICATION @ OWNER TO other`, `ALTER PUBLICATION "`+name+`" OWNER TO "replicator"`
+		anew := `BEGIN; DROP PUBLICATION @; CREATE PUBLICATION @ FOR TABLE one, two, three WITH (publish_via_partition_root = true` + withGenerated(admin) + `); COMMIT`
+		var published []string
+		for _, step := range []struct {
+			what    string
+			sql     string
+			mend    string // of the publication, or the error's
+			refused int    // tables
+			again   bool   // they are to be loaded again
+			fails   bool
+		}{
+			{"as it was made", ``, ``, 0, true, false},
+			{"looked at once more", ``, ``, 0, false, false},
+			{"given away", give, back, 0, false, false},
+			{"looked at again", ``, back, 0, false, false},
+			{"given back", back, ``, 0, false, false},
+			{"without a table, and given away", give + `; ALTER PUBLICATION @ DROP TABLE three`, back, 1, false, false},
+			{"given back again", back, ``, 1, false, false}, // and to be loaded again
+			{"made anew", anew, back, 3, true, false},
+			{"of which there is no more to tell", ``, back, 3, true, false},
+			{"and given to us", back, ``, 3, true, false},
+			{"which is all", ``, ``, 0, true, false},
+			{"altered", give + `; ALTER PUBLICATION @ SET (publish = 'insert')`, back, 0, false, true},
+			{"for all tables", `DROP PUBLICATION @; CREATE PUBLICATION @ FOR ALL TABLES`, `DROP PUBLICATION "` + name + `"`, 0, false, true},
+		} {
+			_, err := admin.Exec(t.Context(), strings.ReplaceAll(step.sql, "@", name), pgx.QueryExecModeSimpleProtocol)
+			noError(t, err)
+			tables, findings, err := c.Tables(t.Context())
+			if step.fails != (err != nil) || step.fails && (penstock.ProblemOf(err) != penstock.ProblemSourceRights || penstock.KindOf(err) != penstock.KindSetting || penstock.MendOf(err) != step.mend) {
+				t.Fatalf("%d, %s: %v", major, step.what, err)
+			}
+			mend, refused := "", 0
+			for _, f := range findings {
+				if f.Table == "" && f.Code == penstock.ProblemSourceRights {
+					mend = f.Mend
+				} else if f.Table != "" {
+					refused++
+				}
+			}
+			var now []string
+			for _, table := range tables {
+				now = append(now, table.Published)
+			}
+			if again := !step.again && !step.fails && slices.ContainsFunc(now, func(p string) bool { return !slices.Contains(published, p) }); again || !step.fails && (mend != step.mend || refused != step.refused) {
+				t.Errorf("%d, %s: published as %v, was %v; findings %+v", major, step.what, now, published, findings)
+			}
+			if published = now; step.mend == "" {
+				continue
+			}
+			f, err := c.source.ParseFilter("include: postgres.*.*")
+			noError(t, err)
+			findings, err = c.source.Check(t.Context(), f)
+			noError(t, err)
+			if !slices.ContainsFunc(findings, func(f penstock.Finding) bool { return f.Mend == step.mend && f.Severity == penstock.SeverityAttention }) {
+				t.Errorf("%d, %s: check finds %+v, want %s", major, step.what, findings, step.mend)
 			}
 		}
 	}

@@ -59,9 +59,11 @@ func (c *capture) look(ctx context.Context, conn *pgx.Conn) (tables []penstock.T
 	}
 	var refused map[uint32]error
 	if c.source.publication == "" {
-		if refused, err = c.publish(ctx, conn, byOID); err != nil {
+		var foreign []penstock.Finding
+		if refused, foreign, err = c.publish(ctx, conn, byOID); err != nil {
 			return nil, nil, false, err
 		}
+		findings = append(findings, foreign...)
 	}
 	if err := failpoint.Here(failpoint.SourceAfterPublish); err != nil {
 		return nil, nil, false, err
@@ -111,6 +113,9 @@ func (c *capture) refusal(r *relation, err error) penstock.Finding {
 		f.Severity = penstock.SeverityWarning
 		f.Message = fmt.Sprintf("table %s was not in the publication for a time, or not with all of its changes, since somebody altered the publication or it had no replica identity, and must be loaded again", r.table.String())
 	}
+	if e := (*penstock.Error)(nil); errors.As(err, &e) { // the publication is not ours to alter
+		f.Code, f.Mend = e.Code, e.Mend
+	}
 	if isGone(err) {
 		f.Severity = penstock.SeverityWarning
 		f.Message = fmt.Sprintf("table %s was dropped or renamed while it was looked at, and will be looked at again", r.table.String())
@@ -153,14 +158,21 @@ func (c *capture) publications() []publication {
 }
 
 // publish makes the publications hold exactly the relations, as we have them,
-// and returns those that could not be added, with the reason. What must leave a
-// publication leaves first: a table that lost its replica identity must not stay
-// published for updates a moment longer (promise 4).
-func (c *capture) publish(ctx context.Context, conn *pgx.Conn, rels map[uint32]*relation) (refused map[uint32]error, err error) {
+// and returns those that could not be added, with the reason, and what there is to
+// tell of the publications. What must leave a publication leaves first: a table that
+// lost its replica identity must not stay published for updates a moment longer
+// (promise 4).
+func (c *capture) publish(ctx context.Context, conn *pgx.Conn, rels map[uint32]*relation) (refused map[uint32]error, findings []penstock.Finding, err error) {
 	refused = map[uint32]error{}
 	for _, p := range c.publications() {
-		if err := c.publishIn(ctx, conn, p, rels, refused); err != nil {
-			return nil, err
+		owned, err := c.publishIn(ctx, conn, p, rels, refused)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !owned {
+			f := c.foreign(p.name, false, nil)
+			findings = append(findings, penstock.Finding{Code: f.Code, Severity: penstock.SeverityWarning, Database: c.spec.Database, Mend: f.Mend,
+				Message: fmt.Sprintf("publication %s was given to another role than %s, or made anew by one: what it has is replicated, but no table can be added to it or taken out", p.name, c.source.base.User)})
 		}
 	}
 	for oid := range c.takenOut {
@@ -170,25 +182,26 @@ func (c *capture) publish(ctx context.Context, conn *pgx.Conn, rels map[uint32]*
 			refused[oid] = errTakenOut
 		}
 	}
-	return refused, nil
+	return refused, findings, nil
 }
 
-// publishIn is publish for one of the publications.
-func (c *capture) publishIn(ctx context.Context, conn *pgx.Conn, p publication, rels map[uint32]*relation, refused map[uint32]error) error {
-	since, err := c.ensurePublication(ctx, conn, p)
+// publishIn is publish for one of the publications. It returns whether that is ours
+// to alter.
+func (c *capture) publishIn(ctx context.Context, conn *pgx.Conn, p publication, rels map[uint32]*relation, refused map[uint32]error) (owned bool, err error) {
+	since, owned, err := c.ensurePublication(ctx, conn, p)
 	if err != nil {
-		return err
+		return false, err
 	}
 	members, err := publicationMembers(ctx, conn, p.name)
 	if err != nil {
-		return classify(err, "read publication "+p.name+" on "+c.where())
+		return false, classify(err, "read publication "+p.name+" on "+c.where())
 	}
 	var drop []string
 	for oid, m := range members {
 		switch r := rels[oid]; {
 		case r == nil || !p.wants(r):
 			delete(c.marks, oid)
-		case m.partial && r.owned:
+		case m.partial && r.owned && owned:
 			c.log.Warn("table has a row filter or a column list in our publication, and is added to it anew", "publication", p.name, "table", r.table.String())
 			delete(members, oid)
 		default:
@@ -196,14 +209,19 @@ func (c *capture) publishIn(ctx context.Context, conn *pgx.Conn, p publication, 
 		}
 		drop = append(drop, m.name)
 	}
+	if len(drop) > 0 && !owned {
+		return false, c.foreign(p.name, false, nil)
+	}
 	if err := dropTables(ctx, conn, p.name, drop); err != nil {
-		return classify(err, "take tables out of publication "+p.name+" on "+c.where())
+		return false, classify(err, "take tables out of publication "+p.name+" on "+c.where())
 	}
 	var missing []*relation
 	for oid, r := range rels {
 		_, member := members[oid]
 		switch {
 		case !p.wants(r) || member:
+		case !owned:
+			refused[oid] = c.foreign(p.name, false, nil)
 		case !r.owned:
 			// Trying would fail, and leave an error in the server's log with each look.
 			refused[oid] = &pgconn.PgError{Severity: "ERROR", Code: "42501", Message: "must be owner of table " + r.table.Name}
@@ -213,10 +231,10 @@ func (c *capture) publishIn(ctx context.Context, conn *pgx.Conn, p publication, 
 	}
 	if len(missing) > 0 {
 		if err := addTables(ctx, conn, p.name, missing, refused); err != nil {
-			return classify(err, "add tables to publication "+p.name+" on "+c.where())
+			return false, classify(err, "add tables to publication "+p.name+" on "+c.where())
 		}
 		if members, err = publicationMembers(ctx, conn, p.name); err != nil {
-			return classify(err, "read publication "+p.name+" on "+c.where())
+			return false, classify(err, "read publication "+p.name+" on "+c.where())
 		}
 	}
 	for oid, r := range rels {
@@ -226,13 +244,15 @@ func (c *capture) publishIn(ctx context.Context, conn *pgx.Conn, p publication, 
 		switch m, member := members[oid]; {
 		case !member:
 			refused[oid] = errRenamed
+		case m.partial && !owned:
+			refused[oid] = c.foreign(p.name, false, nil)
 		case m.partial: // and locked, so that it could not be taken out
 			refused[oid] = &pgconn.PgError{Severity: "ERROR", Code: lockNotAvailable}
 		default:
 			c.mark(r, fmt.Sprintf("%s %d %d", p.kind, m.row, since))
 		}
 	}
-	return nil
+	return owned, nil
 }
 
 // mark takes note of how a table is published, and of whether it was in another

@@ -34,49 +34,81 @@ func (p publication) with(conn *pgx.Conn) string {
 	return fmt.Sprintf("(publish = '%s', publish_via_partition_root = true%s)", p.publish, withGenerated(conn))
 }
 
+// A pubState is a publication of ours as the catalog has it.
+type pubState struct {
+	oid, owner uint32
+	owned      bool  // by our role, which only then may alter it
+	everything bool  // it is for all tables
+	altered    int64 // the transaction that altered its options last
+	comment    string
+	pubOptions
+}
+
+// pubSeen is what a look has found of a publication.
+type pubSeen struct {
+	oid, owner     uint32
+	altered, since int64
+}
+
+func readPublication(ctx context.Context, conn *pgx.Conn, name string) (s pubState, err error) {
+	err = conn.QueryRow(ctx, `SELECT oid, pubowner, pg_has_role(pubowner, 'USAGE'), puballtables, xmin::text::int8, COALESCE(obj_description(oid, 'pg_publication'), ''),
+		pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot, COALESCE(to_jsonb(p) ->> 'pubgencols' = 's', true) FROM pg_publication p WHERE pubname = $1`, name).
+		Scan(&s.oid, &s.owner, &s.owned, &s.everything, &s.altered, &s.comment, &s.insert, &s.update, &s.delete, &s.truncate, &s.root, &s.generated)
+	return s, err
+}
+
 // ensurePublication makes a publication, or puts its options right. It returns
 // the transaction since which it has been what it is to be: another than before
-// if somebody has altered it meanwhile.
-func (c *capture) ensurePublication(ctx context.Context, conn *pgx.Conn, p publication) (since int64, err error) {
-	var is pubOptions
-	var altered, by int64
-	var owner uint32
-	var everything bool
-	var comment string
-	err = conn.QueryRow(ctx, `SELECT xmin::text::int8, pubowner, puballtables, COALESCE(obj_description(oid, 'pg_publication'), ''), pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot,
-		COALESCE(to_jsonb(p) ->> 'pubgencols' = 's', true) FROM pg_publication p WHERE pubname = $1`, p.name).
-		Scan(&altered, &owner, &everything, &comment, &is.insert, &is.update, &is.delete, &is.truncate, &is.root, &is.generated)
-	if err == pgx.ErrNoRows {
-		return c.createPublication(ctx, conn, p)
-	}
-	if err != nil {
-		return 0, classify(err, "look up publication "+p.name+" on "+c.where())
-	}
-	if everything {
+// if somebody has altered it meanwhile; and whether it is ours to alter. One that
+// is not, and is right as it is, is read on.
+func (c *capture) ensurePublication(ctx context.Context, conn *pgx.Conn, p publication) (since int64, owned bool, err error) {
+	is, err := readPublication(ctx, conn, p.name)
+	switch {
+	case err == pgx.ErrNoRows:
+		since, err = c.createPublication(ctx, conn, p)
+		return since, true, err
+	case err != nil:
+		return 0, false, classify(err, "look up publication "+p.name+" on "+c.where())
+	case !is.owned:
+		since, err = c.readForeign(ctx, conn, p, is)
+	case is.everything:
 		// It cannot be made another in place. Prepare finds out what that means.
 		c.log.Warn("our publication was made anew by somebody, for all tables, and is dropped", "publication", p.name)
 		if _, err := conn.Exec(ctx, "DROP PUBLICATION "+quote(p.name)); err != nil {
-			return 0, classify(err, "drop publication "+p.name+" on "+c.where())
+			return 0, false, classify(err, "drop publication "+p.name+" on "+c.where())
 		}
-		return c.createPublication(ctx, conn, p)
+		since, err = c.createPublication(ctx, conn, p)
+		return since, true, err
+	default:
+		since, err = c.putRight(ctx, conn, p, is)
 	}
+	if err != nil {
+		delete(c.seen, p.name)
+		return 0, false, err
+	}
+	if c.seen == nil {
+		c.seen = map[string]pubSeen{}
+	}
+	c.seen[p.name] = pubSeen{is.oid, is.owner, is.altered, since}
+	return since, is.owned, nil
+}
+
+// putRight has a publication publish as it is to, and say since when it does.
+func (c *capture) putRight(ctx context.Context, conn *pgx.Conn, p publication, is pubState) (since int64, err error) {
 	if err := c.dropSchemas(ctx, conn, p.name); err != nil {
 		return 0, err
 	}
-	before := c.owners[p.name]
-	if c.owners == nil {
-		c.owners = map[string]uint32{}
-	}
-	c.owners[p.name] = owner
-	_, unstamped := fmt.Sscanf(comment, stampFormat, &by, &since)
-	switch right := is == p.options(); {
-	case right && unstamped == nil && by == altered:
+	var by int64
+	before := c.seen[p.name]
+	_, unstamped := fmt.Sscanf(is.comment, stampFormat, &by, &since)
+	switch right := is.pubOptions == p.options(); {
+	case right && unstamped == nil && by == is.altered:
 		return since, nil
-	case right && unstamped == nil && before != 0 && before != owner:
+	case right && before.oid == is.oid && before.owner != is.owner:
 		// It is by another owner that its row of the catalog is another than a look
 		// ago. While nobody looked, it may have been by more than that.
 		c.log.Info("our publication has another owner", "publication", p.name)
-		return stampPublication(ctx, conn, p.name, since)
+		return stampPublication(ctx, conn, p.name, before.since)
 	case right && unstamped != nil: // made by an older version of ours
 		return stampPublication(ctx, conn, p.name, 0)
 	}
@@ -85,15 +117,82 @@ func (c *capture) ensurePublication(ctx context.Context, conn *pgx.Conn, p publi
 	return since, classify(err, "put publication "+p.name+" on "+c.where()+" right")
 }
 
+// readForeign is putRight for a publication that is another role's, who has made it
+// anew or was given it. It cannot be stamped, but for as long as the transaction
+// that altered it last is the same, it is. since is as there.
+func (c *capture) readForeign(ctx context.Context, conn *pgx.Conn, p publication, is pubState) (since int64, err error) {
+	schemas, err := publishedSchemas(ctx, conn, p.name)
+	if err != nil {
+		return 0, classify(err, "look up publication "+p.name+" on "+c.where())
+	}
+	if is.everything || len(schemas) > 0 || is.pubOptions != p.options() {
+		return 0, c.foreign(p.name, is.everything, schemas)
+	}
+	var by int64
+	_, unstamped := fmt.Sscanf(is.comment, stampFormat, &by, &since)
+	switch before := c.seen[p.name]; {
+	case before.oid == is.oid && (before.altered == is.altered || before.owner != is.owner):
+		return before.since, nil
+	case unstamped == nil && by == is.altered:
+		return since, nil
+	}
+	return is.altered, nil
+}
+
+// foreign says that a publication of ours has to be altered, and is another role's.
+func (c *capture) foreign(name string, everything bool, schemas []string) *penstock.Error {
+	return &penstock.Error{Kind: penstock.KindSetting, Code: penstock.ProblemSourceRights, Op: "put publication " + name + " on " + c.where() + " right",
+		Message: fmt.Sprintf("it was altered or made anew by somebody, and the role %s does not own it", c.source.base.User), Mend: toOwn(name, c.source.base.User, everything, schemas)}
+}
+
+// toOwn returns the statements that give a publication to a role. One for all
+// tables, or for schemas, can be a superuser's only.
+func toOwn(name, role string, everything bool, schemas []string) string {
+	if everything {
+		return "DROP PUBLICATION " + quote(name)
+	}
+	give := fmt.Sprintf("ALTER PUBLICATION %s OWNER TO %s", quote(name), quote(role))
+	if len(schemas) > 0 {
+		return fmt.Sprintf("ALTER PUBLICATION %s DROP TABLES IN SCHEMA %s; %s", quote(name), strings.Join(schemas, ", "), give)
+	}
+	return give
+}
+
+// foreignPublications are findings about publications that captures have made, and
+// that are another role's now. Those that are stamped as they are belong to that
+// role, with a Penstock of its own.
+func (s *Source) foreignPublications(ctx context.Context, conn *pgx.Conn, database string) (out []penstock.Finding, err error) {
+	names, err := collect[string](ctx, conn, `SELECT pubname::text FROM pg_publication WHERE pubname ~ $1 AND NOT pg_has_role(pubowner, 'USAGE') ORDER BY pubname`, "^"+namePrefix+"[0-9a-f]{8}(_append)?$")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		p, err := readPublication(ctx, conn, name)
+		if err == pgx.ErrNoRows {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		var by, since int64
+		if _, err := fmt.Sscanf(p.comment, stampFormat, &by, &since); err == nil && by == p.altered {
+			continue
+		}
+		schemas, err := publishedSchemas(ctx, conn, name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, penstock.Finding{Code: penstock.ProblemSourceRights, Severity: penstock.SeverityAttention, Database: database,
+			Message: fmt.Sprintf("publication %s in database %s was given to another role than %s, or made anew by one", name, database, s.base.User), Mend: toOwn(name, s.base.User, p.everything, schemas)})
+	}
+	return out, nil
+}
+
 // dropSchemas takes schemas out of a publication, of which it has all tables then,
 // also those that must not be published for updates (promise 4). What we publish
 // ourselves is published all the time.
 func (c *capture) dropSchemas(ctx context.Context, conn *pgx.Conn, name string) error {
-	if serverMajor(conn.PgConn()) < publishesSchemas {
-		return nil
-	}
-	schemas, err := collect[string](ctx, conn, `SELECT quote_ident(n.nspname) FROM pg_publication p JOIN pg_publication_namespace s ON s.pnpubid = p.oid
-		JOIN pg_namespace n ON n.oid = s.pnnspid WHERE p.pubname = $1`, name)
+	schemas, err := publishedSchemas(ctx, conn, name)
 	if err == nil && len(schemas) > 0 {
 		c.log.Warn("somebody has added schemas to our publication: they are taken out", "publication", name, "schemas", schemas)
 		_, err = conn.Exec(ctx, "ALTER PUBLICATION "+quote(name)+" DROP TABLES IN SCHEMA "+strings.Join(schemas, ", "))
@@ -102,6 +201,15 @@ func (c *capture) dropSchemas(ctx context.Context, conn *pgx.Conn, name string) 
 		return nil
 	}
 	return classify(err, "take schemas out of publication "+name+" on "+c.where())
+}
+
+// publishedSchemas returns the schemas, quoted, that a publication has all tables of.
+func publishedSchemas(ctx context.Context, conn *pgx.Conn, name string) ([]string, error) {
+	if serverMajor(conn.PgConn()) < publishesSchemas {
+		return nil, nil
+	}
+	return collect[string](ctx, conn, `SELECT quote_ident(n.nspname) FROM pg_publication p JOIN pg_publication_namespace s ON s.pnpubid = p.oid
+		JOIN pg_namespace n ON n.oid = s.pnnspid WHERE p.pubname = $1`, name)
 }
 
 // publishesSchemas is the first version whose publications can have all tables of a schema.
@@ -177,7 +285,10 @@ func (c *capture) refreshPublications(ctx context.Context, conn *pgx.Conn) error
 		return nil
 	}
 	for _, p := range c.publications() {
-		since, err := c.ensurePublication(ctx, conn, p) // what somebody altered is to be seen by the next look
+		since, owned, err := c.ensurePublication(ctx, conn, p) // what somebody altered is to be seen by the next look
+		if err == nil && !owned {
+			err = c.foreign(p.name, false, nil)
+		}
 		if err != nil {
 			return fmt.Errorf("refresh publication %s: %w", p.name, err)
 		}
