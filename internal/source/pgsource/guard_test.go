@@ -589,3 +589,52 @@ func TestForeignPublication(t *testing.T) {
 		}
 	}
 }
+
+// TestRenamedPublication: a publication of ours that somebody has renamed does not stay,
+// neither beside the one that took its place nor once the integration is gone; and who
+// has ours to drop is told if we may not.
+func TestRenamedPublication(t *testing.T) {
+	t.Parallel()
+	for _, major := range []int{13, 15, 18} {
+		server := dbtest.New(t, testdb.Options{Fast: true, Major: major})
+		noError(t, server.Exec(t.Context(), "postgres", `CREATE ROLE replicator REPLICATION LOGIN PASSWORD 'p'`, `CREATE ROLE other`, `GRANT CREATE ON DATABASE postgres TO replicator, other`,
+			`CREATE TABLE one (id int PRIMARY KEY)`, `ALTER TABLE one OWNER TO replicator`, `CREATE PUBLICATION theirs`, `COMMENT ON PUBLICATION theirs IS 'kept by Penstock, named otherwise'`))
+		c := captureOf(t, server.URL("postgres"), "postgres")
+		c.source.base.User, c.source.base.Password = "replicator", "p"
+		at, err := c.Prepare(t.Context(), "")
+		noError(t, err)
+		name := publicationName(c.spec.Integration)
+		there := func(what string, want ...string) {
+			t.Helper()
+			names, err := collect[string](t.Context(), c.sql, `SELECT pubname::text FROM pg_publication ORDER BY pubname`)
+			noError(t, err)
+			if !slices.Equal(names, want) {
+				t.Errorf("%d, %s: there are %v, want %v", major, what, names, want)
+			}
+		}
+		noError(t, server.Exec(t.Context(), "postgres", `ALTER PUBLICATION `+name+` RENAME TO zz`))
+		if _, _, err = c.Tables(t.Context()); err == nil {
+			t.Errorf("%d: the stream goes on", major)
+		}
+		there("renamed", name+"_append", "theirs")
+		if _, err = c.Prepare(t.Context(), at); penstock.KindOf(err) != penstock.KindPositionLost {
+			t.Errorf("%d: prepared with %v", major, err)
+		}
+		_, err = c.Prepare(t.Context(), "")
+		noError(t, err)
+		there("prepared again", name, name+"_append", "theirs")
+
+		noError(t, server.Exec(t.Context(), "postgres", `ALTER PUBLICATION `+name+`_append RENAME TO zz`, `ALTER PUBLICATION zz OWNER TO other`))
+		_, err = c.Prepare(t.Context(), "")
+		noError(t, err)
+		_, findings, err := c.Tables(t.Context())
+		noError(t, err)
+		if len(findings) != 1 || findings[0].Code != penstock.ProblemSourceRights || findings[0].Mend != `DROP PUBLICATION "zz"` {
+			t.Errorf("%d, not ours to drop: %+v", major, findings)
+		}
+		there("not ours to drop", name, name+"_append", "theirs", "zz")
+		noError(t, server.Exec(t.Context(), "postgres", `ALTER PUBLICATION zz OWNER TO replicator`))
+		noError(t, c.source.Forget(t.Context(), c.spec.Integration))
+		there("forgotten", "theirs")
+	}
+}

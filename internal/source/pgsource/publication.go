@@ -164,6 +164,9 @@ func (c *capture) publications() []publication {
 // (promise 4).
 func (c *capture) publish(ctx context.Context, conn *pgx.Conn, rels map[uint32]*relation) (refused map[uint32]error, findings []penstock.Finding, err error) {
 	refused = map[uint32]error{}
+	if findings, err = c.dropRenamed(ctx, conn); err != nil {
+		return nil, nil, err
+	}
 	for _, p := range c.publications() {
 		owned, err := c.publishIn(ctx, conn, p, rels, refused)
 		if err != nil {

@@ -3,6 +3,8 @@ package pgsource
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -15,10 +17,26 @@ import (
 // when it has been what it is to be, and tables remember that (Table.Published).
 
 // stampFormat is the comment on a publication of ours: the transaction that
-// altered its options last, which the catalog tells too, and the one since which
-// they have been what we want. Whoever else alters the options, and be it for a
-// moment, makes the first differ.
-const stampFormat = "kept by Penstock, which puts right what others alter; altered last by transaction %d, complete since transaction %d"
+// altered its options last, which the catalog tells too, the one since which
+// they have been what we want, and the name that we gave it. Whoever else alters the
+// options, and be it for a moment, makes the first differ.
+const stampFormat = stampPrefix + ", which puts right what others alter; altered last by transaction %d, complete since transaction %d" + stampName + "%s"
+
+const (
+	stampPrefix = "kept by Penstock"
+	stampName   = ", named "
+)
+
+// A stamp is what the comment on a publication says.
+type stamp struct {
+	by, since int64
+	name      string // "" in those of older versions
+}
+
+func readStamp(comment string) (s stamp, ok bool) {
+	n, _ := fmt.Sscanf(comment, stampFormat, &s.by, &s.since, &s.name)
+	return s, n >= 2
+}
 
 // pubOptions is how a publication publishes.
 type pubOptions struct {
@@ -98,18 +116,19 @@ func (c *capture) putRight(ctx context.Context, conn *pgx.Conn, p publication, i
 	if err := c.dropSchemas(ctx, conn, p.name); err != nil {
 		return 0, err
 	}
-	var by int64
 	before := c.seen[p.name]
-	_, unstamped := fmt.Sscanf(is.comment, stampFormat, &by, &since)
+	says, isStamped := readStamp(is.comment)
 	switch right := is.pubOptions == p.options(); {
-	case right && unstamped == nil && by == is.altered:
-		return since, nil
+	case right && isStamped && says.by == is.altered && says.name == p.name:
+		return says.since, nil
+	case right && isStamped && says.by == is.altered:
+		return stampPublication(ctx, conn, p.name, says.since)
 	case right && before.oid == is.oid && before.owner != is.owner:
 		// It is by another owner that its row of the catalog is another than a look
 		// ago. While nobody looked, it may have been by more than that.
 		c.log.Info("our publication has another owner", "publication", p.name)
 		return stampPublication(ctx, conn, p.name, before.since)
-	case right && unstamped != nil: // made by an older version of ours
+	case right && !isStamped: // made by an older version of ours
 		return stampPublication(ctx, conn, p.name, 0)
 	}
 	c.log.Warn("our publication was altered by somebody: it is put right, and its tables are loaded again", "publication", p.name)
@@ -128,13 +147,12 @@ func (c *capture) readForeign(ctx context.Context, conn *pgx.Conn, p publication
 	if is.everything || len(schemas) > 0 || is.pubOptions != p.options() {
 		return 0, c.foreign(p.name, is.everything, schemas)
 	}
-	var by int64
-	_, unstamped := fmt.Sscanf(is.comment, stampFormat, &by, &since)
+	says, isStamped := readStamp(is.comment)
 	switch before := c.seen[p.name]; {
 	case before.oid == is.oid && (before.altered == is.altered || before.owner != is.owner):
 		return before.since, nil
-	case unstamped == nil && by == is.altered:
-		return since, nil
+	case isStamped && says.by == is.altered:
+		return says.since, nil
 	}
 	return is.altered, nil
 }
@@ -158,6 +176,47 @@ func toOwn(name, role string, everything bool, schemas []string) string {
 	return give
 }
 
+// renamedPublications returns publications that captures of an integration have made
+// and somebody has renamed since, and whether our role owns them.
+func renamedPublications(ctx context.Context, conn *pgx.Conn, id penstock.IntegrationID) (owned map[string]bool, err error) {
+	rows, err := conn.Query(ctx, `SELECT pubname::text, pg_has_role(pubowner, 'USAGE') FROM pg_publication, obj_description(oid, 'pg_publication') d(comment)
+		WHERE starts_with(comment, $2) AND split_part(comment, $3, 2) = ANY($1) AND pubname <> ALL($1)`, []string{publicationName(id), appendPublicationName(id)}, stampPrefix, stampName)
+	if err != nil {
+		return nil, err
+	}
+	owned = map[string]bool{}
+	var name string
+	var own bool
+	_, err = pgx.ForEachRow(rows, []any{&name, &own}, func() error {
+		owned[name] = own
+		return nil
+	})
+	return owned, err
+}
+
+// dropRenamed drops our publications that somebody has renamed. What took their place
+// has had everything loaded again, and they are of no more use; those that it cannot
+// drop are findings.
+func (c *capture) dropRenamed(ctx context.Context, conn *pgx.Conn) (out []penstock.Finding, err error) {
+	renamed, err := renamedPublications(ctx, conn, c.spec.Integration)
+	if err != nil {
+		return nil, classify(err, "look up publications on "+c.where())
+	}
+	for _, name := range slices.Sorted(maps.Keys(renamed)) {
+		drop := "DROP PUBLICATION " + quote(name)
+		if !renamed[name] {
+			out = append(out, penstock.Finding{Code: penstock.ProblemSourceRights, Severity: penstock.SeverityWarning, Database: c.spec.Database, Mend: drop,
+				Message: fmt.Sprintf("publication %s was Penstock's until somebody renamed it, is of no more use, and cannot be dropped as the role %s does not own it", name, c.source.base.User)})
+			continue
+		}
+		c.log.Warn("our publication was renamed by somebody, and is dropped", "publication", name)
+		if _, err := conn.Exec(ctx, drop); !passing(err) {
+			return nil, classify(err, "drop publication "+name+" on "+c.where())
+		}
+	}
+	return out, nil
+}
+
 // foreignPublications are findings about publications that captures have made, and
 // that are another role's now. Those that are stamped as they are belong to that
 // role, with a Penstock of its own.
@@ -174,8 +233,7 @@ func (s *Source) foreignPublications(ctx context.Context, conn *pgx.Conn, databa
 		if err != nil {
 			return nil, err
 		}
-		var by, since int64
-		if _, err := fmt.Sscanf(p.comment, stampFormat, &by, &since); err == nil && by == p.altered {
+		if says, ok := readStamp(p.comment); ok && says.by == p.altered {
 			continue
 		}
 		schemas, err := publishedSchemas(ctx, conn, name)
@@ -225,7 +283,7 @@ func stampPublication(ctx context.Context, conn *pgx.Conn, name string, since in
 	if since == 0 {
 		since = by
 	}
-	if _, err := conn.Exec(ctx, "COMMENT ON PUBLICATION "+quote(name)+" IS '"+fmt.Sprintf(stampFormat, by, since)+"'"); err != nil {
+	if _, err := conn.Exec(ctx, "COMMENT ON PUBLICATION "+quote(name)+" IS '"+fmt.Sprintf(stampFormat, by, since, name)+"'"); err != nil {
 		return 0, fmt.Errorf("stamp publication %s: %w", name, err)
 	}
 	return since, nil

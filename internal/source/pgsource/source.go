@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -176,9 +178,14 @@ func (s *Source) forgetDatabase(ctx context.Context, database string, id penstoc
 	return failpoint.Here(failpoint.SourceAfterForgotten)
 }
 
-// dropPublications drops those that captures of an integration make.
+// dropPublications drops those that captures of an integration make, also if somebody
+// has renamed them.
 func dropPublications(ctx context.Context, conn *pgx.Conn, id penstock.IntegrationID) error {
-	for _, p := range []string{publicationName(id), appendPublicationName(id)} {
+	renamed, err := renamedPublications(ctx, conn, id)
+	if err != nil {
+		return err
+	}
+	for _, p := range append(slices.Sorted(maps.Keys(renamed)), publicationName(id), appendPublicationName(id)) {
 		if _, err := conn.Exec(ctx, "DROP PUBLICATION IF EXISTS "+quote(p)); err != nil {
 			return fmt.Errorf("publication %s: %w", p, err)
 		}
