@@ -29,6 +29,7 @@ type capture struct {
 	sql   *pgx.Conn // nil until needed, and after it broke
 	types *typeCache
 
+	left        uint32 // OID of the database that a position was in which is given up
 	publication uint32 // OID of the one that was prepared; 0 if ours are used
 
 	told   atomic.Bool // event triggers tell of changes of tables
@@ -81,7 +82,7 @@ func (c *capture) Close() error {
 func (c *capture) Prepare(ctx context.Context, at penstock.Position) (penstock.Position, error) {
 	conn, err := c.conn(ctx)
 	if err != nil {
-		return "", err
+		return "", c.missing(ctx, at, err)
 	}
 	if err := c.ensureTrigger(ctx, conn); err != nil {
 		return "", err
@@ -139,6 +140,9 @@ func (c *capture) begin(ctx context.Context, conn *pgx.Conn) (penstock.Position,
 	}
 	if err := dropSlots(ctx, conn, slotPrefix(c.spec.Integration), ""); err != nil {
 		return "", classify(err, "drop leftover slots on "+c.where())
+	}
+	if err := c.leave(ctx, conn); err != nil {
+		return "", err
 	}
 	if c.source.publication != "" {
 		// What there may be of ours, from before somebody prepared one.
@@ -263,6 +267,7 @@ func (c *capture) verify(ctx context.Context, conn *pgx.Conn, at penstock.Positi
 	case server.system != p.system:
 		return "", lost("this is another server than before (system identifier %s, was %s)", server.system, p.system)
 	case server.database != p.database:
+		c.left = p.database
 		return "", lost("this is another database of that name than before")
 	case server.now < p.lsn:
 		return "", lost("the server is at %s only: it was restored from an older state", server.now)

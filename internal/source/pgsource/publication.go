@@ -49,6 +49,11 @@ func (c *capture) look(ctx context.Context, conn *pgx.Conn) (tables []penstock.T
 		return nil, nil, false, classify(err, "read the statistics of "+c.where())
 	}
 	findings = append(findings, missed...)
+	left, err := c.leftSlots(ctx, conn)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	findings = append(findings, left...)
 	untold, err := c.keepTrigger(ctx, conn)
 	if err != nil {
 		return nil, nil, false, err

@@ -201,6 +201,11 @@ func dropSlots(ctx context.Context, conn *pgx.Conn, prefix, keep string) error {
 	if err != nil {
 		return err
 	}
+	return dropNamedSlots(ctx, conn, names)
+}
+
+// dropNamedSlots drops slots, of whichever database.
+func dropNamedSlots(ctx context.Context, conn *pgx.Conn, names []string) error {
 	for _, name := range names {
 		err := retryLocked(ctx, func() error {
 			if _, err := conn.Exec(ctx, `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots
