@@ -373,7 +373,7 @@ LEFT JOIN LATERAL (
   WITH RECURSIVE u AS (
     SELECT t.oid
     UNION
-    SELECT x.oid FROM u JOIN pg_type y ON y.oid = u.oid CROSS JOIN LATERAL (
+    SELECT x.oid FROM u CROSS JOIN LATERAL (SELECT y.* FROM pg_type y WHERE y.oid = u.oid OFFSET 0) y CROSS JOIN LATERAL ( -- OFFSET 0: by its index
       SELECT y.typelem UNION ALL SELECT y.typbasetype
       UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = y.typrelid AND a.attnum > 0 AND NOT a.attisdropped
       UNION ALL SELECT g.rngsubtype FROM pg_range g WHERE g.rngtypid = y.oid OR (to_jsonb(g) ->> 'rngmultitypid')::oid = y.oid) x(oid)

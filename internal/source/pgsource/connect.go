@@ -57,6 +57,9 @@ var sessionSettings = map[string]string{
 	"default_transaction_isolation":       "read committed",
 	// A load that row security leaves rows out of must fail, not succeed.
 	"row_security": "off",
+	// Our questions to the catalog look expensive to the planner, and are not: to
+	// compile one took the server longer than to answer it.
+	"jit": "off",
 }
 
 // settingSince names the server version that introduced a setting.

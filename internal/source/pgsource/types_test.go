@@ -273,7 +273,7 @@ func testEveryType(t *testing.T, major int) {
 }
 
 // testCapture returns a capture of all tables of a database.
-func testCapture(t *testing.T, db *dbtest.Database) (*capture, []penstock.Table) {
+func testCapture(t testing.TB, db *dbtest.Database) (*capture, []penstock.Table) {
 	t.Helper()
 	s, err := New(Config{Name: "test", URL: db.URL()})
 	noError(t, err)
