@@ -151,7 +151,12 @@ func TestToldInOrder(t *testing.T) {
 	await(t, "everything to be synced", s.allSynced)
 	loaded := s.status().RowsLoaded
 	const steps = 150
-	name := func(i int) string { return fmt.Sprint("keyed", i%7) }
+	name := func(i int) string {
+		if i%20 == 1 { // waited for: no name that it has had before
+			return fmt.Sprint("keyed once ", i)
+		}
+		return fmt.Sprint("keyed", i%7)
+	}
 	s.db.Alter("keyed", func(t *penstock.Table) { t.Name = name(0) })
 	for i := range steps {
 		s.db.Do(func(tx *memsource.Tx) {
