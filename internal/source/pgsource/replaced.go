@@ -3,10 +3,10 @@ package pgsource
 import "penstock"
 
 // replaced is what a transaction has told of tables that it drops, or takes out of
-// the filter by another name, until it commits. One whose name another table has then, which is to be loaded, is left
-// to readers as it was before the transaction until that is there (promise 6);
-// what it was in between, under another name perhaps, nobody has seen at the
-// source either.
+// the filter by another name, until it commits. One whose name another table has
+// then, which is to be loaded, is left to readers as it was before the transaction
+// until that is there (promise 6); what it was in between, under another name
+// perhaps, nobody has seen at the source either.
 type replaced struct {
 	tx      uint64                           // the transaction for which the rest holds
 	before  map[*streamTable]*penstock.Table // what tables were before it, of those that it has altered

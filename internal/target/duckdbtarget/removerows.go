@@ -16,12 +16,8 @@ func (d *Destination) removeRows(ctx context.Context, v *version, tb *penstock.T
 	for c, col := range v.Shape.Columns {
 		name := fmt.Sprintf("c%d", c)
 		declared = append(declared, name+" "+sqlType(col.Type))
-		grouped = append(grouped, name)
-		same = append(same, fmt.Sprintf("t.%s IS NOT DISTINCT FROM g.%s", ident(v.Columns[c]), name))
-		if col.Type.Kind == penstock.TypeInterval {
-			grouped = append(grouped, distinguishing(name, col.Type))
-			same = append(same, distinguishing("t."+ident(v.Columns[c]), col.Type)+" IS NOT DISTINCT FROM "+distinguishing("g."+name, col.Type))
-		}
+		grouped = append(grouped, distinguishing(name, col.Type))
+		same = append(same, distinguishing("t."+ident(v.Columns[c]), col.Type)+" IS NOT DISTINCT FROM "+distinguishing("g."+name, col.Type))
 	}
 	if err := d.writer.exec(ctx, "CREATE OR REPLACE TEMP TABLE "+staged+" ("+strings.Join(declared, ", ")+")"); err != nil {
 		return err
