@@ -137,7 +137,7 @@ func (c *capture) keepTrigger(ctx context.Context, conn *pgx.Conn) ([]penstock.F
 	return []penstock.Finding{{Code: penstock.ProblemSourceRights, Severity: penstock.SeverityWarning, Database: c.spec.Database,
 		Message: fmt.Sprintf("the event triggers of Penstock (schema %s) were dropped or disabled, and the role %s may not make them again: changes of tables are found by looking, and have more tables loaded again",
 			publicationName(id), c.source.base.User),
-		Mend: "ALTER ROLE " + quote(c.source.base.User) + " SUPERUSER"}}, nil
+		Mend: "ALTER ROLE " + quote(c.source.base.User) + " SUPERUSER; or set ddl_trigger: off for the source, and start Penstock again"}}, nil
 }
 
 func triggerStamp(id penstock.IntegrationID, sql string) string {
