@@ -70,9 +70,9 @@ type Table struct {
 func (t *Table) String() string { return t.Schema + "." + t.Name }
 
 // Storage tells, in a driver's own words, what a source that rewrites a table
-// without a word changes by that. "" is not known.
+// without a word changes by that. If all is "", nothing is known.
 type Storage struct {
-	File    string // another once all rows have been stored anew
+	File    string // another once all rows have been stored anew; "" if they were while it was looked at
 	Columns string // another once a column has been defined anew
 	Labels  string // words, of which one is missing once values look different that are stored as they were
 }
@@ -84,7 +84,7 @@ func (s Storage) Keeps(now Storage) bool {
 	if s == (Storage{}) || now == (Storage{}) {
 		return true
 	}
-	if s.File != now.File && s.Columns != now.Columns {
+	if (s.File != now.File || s.File == "") && s.Columns != now.Columns {
 		return false
 	}
 	words := strings.Fields(now.Labels)
@@ -100,7 +100,7 @@ func (s Storage) Keeps(now Storage) bool {
 // of what was, so that it is told from what is to come. That all rows were
 // stored anew does not matter alone, and happens often.
 func (s Storage) Supersedes(was Storage) bool {
-	return s.Columns != was.Columns || s.Labels != was.Labels
+	return s.Columns != was.Columns || s.Labels != was.Labels || was.File == "" && s.File != ""
 }
 
 // SameShape reports whether rows of t and u can stand in the same Rows, and

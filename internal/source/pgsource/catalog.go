@@ -154,21 +154,42 @@ func relationsOnce(ctx context.Context, conn *pgx.Conn, types *typeCache, keep f
 	if err := fillColumns(ctx, conn, types, out); err != nil {
 		return nil, false, err
 	}
-	var bare []uint32 // without columns, as far as can be seen
-	for i := range out {
-		out[i].setIdentity(keys[out[i].oid], serverMajor(conn.PgConn()))
-		if out[i].carriable() && len(out[i].table.Columns) == 0 {
-			bare = append(bare, out[i].oid)
-		}
+	files, err := filesOf(ctx, conn, out)
+	if err != nil {
+		return nil, false, err
 	}
-	if len(bare) > 0 {
-		there, err := collect[uint32](ctx, conn, `SELECT oid FROM pg_class WHERE oid = ANY($1)`, bare)
-		if err != nil {
-			return nil, false, err
+	for i := range out {
+		r := &out[i]
+		r.setIdentity(keys[r.oid], serverMajor(conn.PgConn()))
+		file, there := files[r.oid]
+		gone = gone || !there && r.carriable() && len(r.table.Columns) == 0
+		if file != r.table.Stored.File {
+			r.table.Stored.File = "" // its columns may be those of either
 		}
-		gone = gone || len(there) < len(bare)
 	}
 	return out, gone, nil
+}
+
+// filesOf returns where the tables are stored now, of those that are there. One that
+// has been stored anew since a statement before saw it may have got other columns by
+// that, which a statement between them has seen or has not.
+func filesOf(ctx context.Context, conn *pgx.Conn, rels []relation) (map[uint32]string, error) {
+	oids := make([]uint32, len(rels))
+	for i := range rels {
+		oids[i] = rels[i].oid
+	}
+	rows, err := conn.Query(ctx, `SELECT oid, relfilenode::int8 FROM pg_class WHERE oid = ANY($1)`, oids)
+	if err != nil {
+		return nil, err
+	}
+	files := make(map[uint32]string, len(rels))
+	var oid uint32
+	var file int64
+	_, err = pgx.ForEachRow(rows, []any{&oid, &file}, func() error {
+		files[oid] = strconv.FormatInt(file, 10)
+		return nil
+	})
+	return files, err
 }
 
 type attribute struct {
