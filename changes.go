@@ -109,6 +109,9 @@ type Changes struct {
 	// Open is set while the content ends inside a transaction, because that
 	// one exceeds the limit given to Next; the rest follows with later calls.
 	Open bool
+	// Behind is set while the source is known to have much more than this for the
+	// stream, from before it was opened: rows had better come in few batches than soon.
+	Behind bool
 
 	// Altered are changes of shape on the way that keep the rows that are
 	// there, one for each table at the most. Rows in Tables have the new shapes.
@@ -244,7 +247,7 @@ func (c *Changes) Reset() {
 	clear(c.index)
 	c.last = nil
 	c.Tables = c.Tables[:0]
-	c.CommitTime, c.Transactions, c.Open, c.begun = time.Time{}, 0, false, time.Time{}
+	c.CommitTime, c.Transactions, c.Open, c.Behind, c.begun = time.Time{}, 0, false, false, time.Time{}
 	c.Altered, c.Dropped, c.Reshaped, c.Passed = nil, nil, c.Reshaped[:0], c.Passed[:0]
 	if c.lane != nil {
 		clear(c.Tables[:cap(c.Tables)]) // what was not kept is to go at once

@@ -270,8 +270,9 @@ func (p *Penstock) Query(ctx context.Context, database, sql string) (string, err
 }
 
 // AwaitRow waits until a query at the SQL endpoint answers with a row. Until
-// then the database, the table or the server itself need not be there.
-func (p *Penstock) AwaitRow(ctx context.Context, every time.Duration, database, sql, want string) error {
+// then the database, the table or the server itself need not be there. The
+// statements before it are for its session, once.
+func (p *Penstock) AwaitRow(ctx context.Context, every time.Duration, database, sql, want string, before ...string) error {
 	var conn *pgx.Conn
 	defer func() {
 		if conn != nil {
@@ -288,6 +289,11 @@ func (p *Penstock) AwaitRow(ctx context.Context, every time.Duration, database, 
 			if conn, err = p.Connect(ctx, database); err != nil {
 				conn, last = nil, err.Error()
 				return false, nil
+			}
+			for _, s := range before {
+				if _, err := conn.Exec(ctx, s); err != nil {
+					return false, err
+				}
 			}
 		}
 		got, err := oneRow(ctx, conn, sql)

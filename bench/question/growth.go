@@ -17,12 +17,22 @@ const (
 // that is changed all over is eight bytes for each of its rows.
 const growthMemory = 2048
 
+// sizes are the rows of the tables that are compared.
+var sizes = []int64{100_000, 1_000_000, 10_000_000, 50_000_000}
+
+func sizeName(rows int64) string {
+	if rows < 1_000_000 {
+		return fmt.Sprintf("%d thousand rows", rows/1000)
+	}
+	return fmt.Sprintf("%d million rows", rows/1_000_000)
+}
+
 var growth = &Question{
 	Name: "growth",
 	Frame: report.Result{
 		Title: "Growth",
 		Asks: "What a change costs while a backlog is drained, as in the first question (a hundred rows per transaction, five columns without text), by the size of the table: with changes spread uniformly over all keys, " +
-			"and with changes of the last twentieth of the keys. Then by the number of tables, among which a million rows and a million changes are divided, a table in each " +
+			"and with changes of the last twentieth of the keys; the sizes, each on servers of its own, take turns. Then by the number of tables, among which a million rows and a million changes are divided, a table in each " +
 			"transaction, in turn; and by the number of integrations of one process, each of a database of its own, likewise. The program has 2 GiB of memory.",
 		Metrics: []report.Metric{
 			{Key: ours, Title: "our CPU s per million", Digits: 2, Spread: true}, {Key: rate, Title: "changes/s"}, {Key: wall, Title: "seconds", Digits: 1},
@@ -31,10 +41,8 @@ var growth = &Question{
 		Charts: report.Chart{Title: "Our CPU per change", Axis: "CPU s per million changes", Metrics: []string{ours}},
 	},
 	Cases: []Case{
-		{"100 thousand rows", sizeCase(100_000)},
-		{"1 million rows", sizeCase(1_000_000)},
-		{"10 million rows", sizeCase(10_000_000)},
-		{"50 million rows", sizeCase(50_000_000)},
+		{uniform, sizesCase(false)},
+		{recents, sizesCase(true)},
 		{"1 table", tablesCase(1)},
 		{"100 tables", tablesCase(100)},
 		{"1,000 tables", tablesCase(1000)},
@@ -46,62 +54,60 @@ var growth = &Question{
 }
 
 func judgeGrowth(r *report.Result) (goals []report.Goal) {
-	small, large := r.Case("1 million rows"), r.Case("50 million rows")
-	if small != nil && large != nil {
-		for _, g := range []struct {
-			arm  string
-			most float64
-		}{{recents, 1.5}, {uniform, 3}} {
-			goals = goalAtMost(goals, "a change of 50 million rows to one of a million, "+g.arm, quotient(large.Sample(g.arm, ours).Median(), small.Sample(g.arm, ours).Median()), g.most, 1, "")
+	for _, g := range []struct {
+		keys string
+		most float64
+	}{{recents, 1.5}, {uniform, 3}} {
+		if c := r.Case(g.keys); c != nil {
+			small, large := c.Sample(sizeName(1_000_000), ours), c.Sample(sizeName(50_000_000), ours)
+			goals = goalAtMost(goals, "a change of 50 million rows to one of a million, "+g.keys, quotient(large.Median(), small.Median()), g.most, 1, "")
 		}
 	}
 	return memoryGoal(goals, r)
 }
 
-func sizeCase(rows int64) func(context.Context, *lab.Env, Scale) (report.Case, error) {
+// sizesCase measures tables of all sizes, which take turns.
+func sizesCase(recent bool) func(context.Context, *lab.Env, Scale) (report.Case, error) {
 	return func(ctx context.Context, env *lab.Env, scale Scale) (c report.Case, err error) {
-		m := mix{table: lab.Numbers, rows: scale.size(rows, rows/100), changes: scale.size(1_000_000, 20_000), perTx: 100}
-		if scale.Quick {
-			m.rows = max(m.rows, 10_000)
-		}
-		r := &rig{env: env, memory: growthMemory, databases: []string{database}, tables: []lab.Table{m.table}}
-		if r.source, err = env.StartServer(ctx, map[string]string{"shared_buffers": "4GB"}); err != nil {
-			return c, err
-		}
-		if err := r.source.Exec(ctx, "postgres", "CREATE DATABASE "+database); err != nil {
-			return c, err
-		}
-		if err := m.fill(ctx, r.source, database); err != nil {
-			return c, err
-		}
-		env.Logf("  there is a table of %d rows", m.rows)
-		if err := r.start(ctx); err != nil {
-			return c, err
-		}
-		c.Setting = fmt.Sprintf("%s changes", report.Number(float64(m.changes), 0))
-		base := m.rows
-		for _, a := range []struct {
-			name   string
-			recent bool
-		}{{uniform, false}, {recents, true}} {
-			if err := r.remember(ctx); err != nil {
+		changes := scale.size(1_000_000, 20_000)
+		c.Setting = fmt.Sprintf("%s changes", report.Number(float64(changes), 0))
+		var arms []arm
+		for _, rows := range sizes {
+			m := mix{table: lab.Numbers, rows: scale.size(rows, max(rows/100, 10_000)), changes: changes, perTx: 100, recent: recent}
+			r, err := backlogOf(ctx, env, m)
+			if err != nil {
 				return c, err
 			}
-			m.recent, m.rows = a.recent, base
-			if _, err := m.write(ctx, r.source, database, r.mark); err != nil {
-				return c, err
-			}
-			base += m.changes / 10 * 4
-			if err := r.written(ctx); err != nil {
-				return c, err
-			}
-			arms := []arm{{a.name, func(ctx context.Context) (report.Run, error) { return r.drain(ctx, m.changes, "growth") }}}
-			if err := alternate(ctx, env, &c, scale.windows(2), arms); err != nil {
-				return c, err
-			}
+			env.Logf("  there is a table of %d rows", m.rows)
+			arms = append(arms, arm{sizeName(rows), func(ctx context.Context) (report.Run, error) { return r.drain(ctx, changes, "growth") }})
 		}
-		return c, nil
+		err = alternate(ctx, env, &c, scale.windows(2), arms)
+		return c, err
 	}
+}
+
+// backlogOf returns a rig of its own with a table and a backlog of it.
+func backlogOf(ctx context.Context, env *lab.Env, m mix) (r *rig, err error) {
+	r = &rig{env: env, memory: growthMemory, databases: []string{database}, tables: []lab.Table{m.table}}
+	if r.source, err = env.StartServer(ctx, map[string]string{"shared_buffers": "4GB"}); err != nil {
+		return nil, err
+	}
+	if err := r.source.Exec(ctx, "postgres", "CREATE DATABASE "+database); err != nil {
+		return nil, err
+	}
+	if err := m.fill(ctx, r.source, database); err != nil {
+		return nil, err
+	}
+	if err := r.start(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.remember(ctx); err != nil {
+		return nil, err
+	}
+	if _, err := m.write(ctx, r.source, database, r.mark); err != nil {
+		return nil, err
+	}
+	return r, r.written(ctx)
 }
 
 // filler makes what a database has and writes its backlog.

@@ -60,6 +60,52 @@ func TestPacing(t *testing.T) {
 	}
 }
 
+// TestBehind: rows of a stream that is behind come in large batches, one after the
+// other, and do not wait long for others though none come.
+func TestBehind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSmall(t, 10)
+		source := &lagging{Source: s.source}
+		s.config.Source, s.config.Poll, s.config.Memory = source, time.Hour, 4<<20
+		s.keep(t)
+		defer s.stop()
+		time.Sleep(time.Minute)
+		var batches atomic.Int64
+		s.target.Intercept(func(op string) error {
+			if op == "Apply" {
+				batches.Add(1)
+				time.Sleep(100 * time.Millisecond) // four times that would be a pause
+			}
+			return nil
+		})
+		source.behind.Store(true)
+		body := strings.Repeat("x", 10<<10)
+		const rows = 1000 // 10 MB, and a batch has half a megabyte
+		for i := range rows {
+			s.db.Do(func(tx *memsource.Tx) { tx.Insert("keyed", 100+i, 0, body) })
+			time.Sleep(time.Millisecond)
+		}
+		if got := s.status().RowsChanged; got < rows/2 {
+			t.Errorf("%d rows, want most of %d", got, rows)
+		}
+		if n := batches.Load(); n < 8 || n > 20 {
+			t.Errorf("%d batches in a second, want some ten", n)
+		}
+		time.Sleep(2500 * time.Millisecond)
+		if got := s.status().RowsChanged; got != rows {
+			t.Errorf("%d rows some seconds later, want %d", got, rows)
+		}
+		n := batches.Load()
+		source.behind.Store(false)
+		s.db.Do(func(tx *memsource.Tx) { tx.Insert("keyed", 5000, 0, "") })
+		time.Sleep(500 * time.Millisecond)
+		if got := s.status().RowsChanged; got != rows+1 || batches.Load() != n+1 {
+			t.Errorf("%d rows and %d batches more, caught up, want %d and 1", got, batches.Load()-n, rows+1)
+		}
+	})
+}
+
 // TestPauseIsForWork: that others have their turn at the destination makes the
 // pause after a batch that waited for it no longer.
 func TestPauseIsForWork(t *testing.T) {

@@ -121,6 +121,8 @@ func (r *replication) read(ctx context.Context) error {
 // for it, or because it can take no more. open: what was handed over before
 // ended inside a transaction, whose end is handed over also if it has no rows.
 func (r *replication) fill(ctx context.Context, c *penstock.Changes, open bool) (last bool, err error) {
+	var wait patience
+	defer wait.end()
 	for {
 		if err := r.stream.Next(ctx, c, r.p.limit()); err != nil {
 			return false, err
@@ -141,12 +143,40 @@ func (r *replication) fill(ctx context.Context, c *penstock.Changes, open bool) 
 		}
 		r.p.status.pending(c)
 		r.filled.Store(true)
-		if len(c.Passed) > 0 || r.waiting.Load() || c.Size() >= r.p.limit()/2 || c.Full() || c.InLane() {
+		if len(c.Passed) > 0 || c.Size() >= r.p.limit()/2 || c.Full() || c.InLane() {
+			return false, nil
+		}
+		if r.waiting.Load() && (!c.Behind || r.target.Load() != nil || wait.over(r.stream)) {
 			return false, nil
 		}
 		if c.Empty() && r.p.refreshInterval() > 0 {
 			return false, nil // a position costs nothing, and lets the source forget
 		}
+	}
+}
+
+// mostPatience bounds how long rows of a stream that is behind wait for more of
+// them. One batch costs a large table as much as another, whatever is in it.
+const mostPatience = 2 * time.Second
+
+// patience is a wait for more rows. The zero value has not begun.
+type patience struct {
+	until time.Time
+	timer *time.Timer
+}
+
+// over reports whether the wait, which begins with the first call, has lasted
+// long enough. The stream is woken when it has.
+func (w *patience) over(s penstock.Stream) bool {
+	if w.timer == nil {
+		w.until, w.timer = time.Now().Add(mostPatience), time.AfterFunc(mostPatience, s.Wake)
+	}
+	return !time.Now().Before(w.until)
+}
+
+func (w *patience) end() {
+	if w.timer != nil {
+		w.timer.Stop()
 	}
 }
 
@@ -213,7 +243,7 @@ func (r *replication) applyAll(ctx context.Context) error {
 		fill(r.applied)
 		r.p.status.arrived(c.Position, c.Open)
 		work := time.Since(began) - (apply.waited - waited) // others had the turn meanwhile
-		r.p.pace.applied(work, rows, c.Open || size >= r.p.limit()/4 || r.target.Load() != nil)
+		r.p.pace.applied(work, rows, c.Open || c.Behind || size >= r.p.limit()/4 || r.target.Load() != nil)
 		c.Reset()
 		r.free <- c
 	}

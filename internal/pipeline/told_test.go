@@ -18,6 +18,7 @@ type lagging struct {
 	held   chan struct{}                 // gets an entry when a Next waits at the gate
 	stream atomic.Pointer[laggingStream]
 	looks  atomic.Int64 // at its tables
+	behind atomic.Bool  // what the stream says
 }
 
 // hold holds the stream up until release is called.
@@ -71,7 +72,9 @@ func (s *laggingStream) Next(ctx context.Context, c *penstock.Changes, limit int
 			return ctx.Err()
 		}
 	}
-	return s.Stream.Next(ctx, c, limit)
+	err := s.Stream.Next(ctx, c, limit)
+	c.Behind = s.source.behind.Load()
+	return err
 }
 
 // readable reports whether a table can be read.

@@ -35,6 +35,18 @@ func (s *Source) connectReplication(ctx context.Context, database string) (*pgco
 	return conn, nil
 }
 
+// walEnd returns where the WAL ends: what a primary has flushed, a standby replayed.
+func walEnd(ctx context.Context, pc *pgconn.PgConn) (lsn, error) {
+	results, err := pc.Exec(ctx, "IDENTIFY_SYSTEM").ReadAll()
+	if err != nil {
+		return 0, err
+	}
+	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) < 3 {
+		return 0, errMessage
+	}
+	return parseLSN(string(results[0].Rows[0][2]))
+}
+
 // startTimeout bounds how long the server may take to begin to stream.
 const startTimeout = time.Minute
 

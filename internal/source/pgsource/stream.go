@@ -37,6 +37,8 @@ type stream struct {
 	closing context.Context // ends with Close
 	close   context.CancelFunc
 
+	backlog lsn // where history ended when the stream was opened
+
 	until  atomic.Uint64 // the bound that Until has set; 0 if there is none
 	plain  atomic.Bool   // the bound has no anchor
 	barely lsn           // the bound at which the position has been told without one
@@ -135,12 +137,20 @@ func (c *capture) newStream(from position, tables []penstock.Table, joins map[pe
 	return s, nil
 }
 
+// farBehind is how much WAL, in bytes, there is at least between a stream and where
+// it ended if the stream is behind: some tenths of a second's work.
+const farBehind = 16 << 20
+
 // start opens the stream on a replication connection, which it takes over.
 func (s *stream) start(ctx context.Context, pc *pgconn.PgConn) error {
 	every, err := feedbackInterval(ctx, pc)
 	if err != nil {
 		pc.Close(context.WithoutCancel(ctx))
 		return classify(err, "look up wal_sender_timeout on "+s.capture.where())
+	}
+	if s.backlog, err = walEnd(ctx, pc); err != nil {
+		pc.Close(context.WithoutCancel(ctx))
+		return classify(err, "look up where the WAL ends on "+s.capture.where())
 	}
 	conn, f, err := s.capture.startReplication(ctx, pc, s.position)
 	if err != nil {
@@ -190,6 +200,7 @@ func (s *stream) Next(ctx context.Context, c *penstock.Changes, limit int) (err 
 	defer s.use.Unlock()
 	defer func() {
 		s.tell(c)
+		c.Behind = s.position.lsn+farBehind < s.backlog
 		if err == nil {
 			err = s.finishRows(ctx, c)
 		}
