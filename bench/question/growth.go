@@ -69,7 +69,7 @@ func judgeGrowth(r *report.Result) (goals []report.Goal) {
 // sizesCase measures tables of all sizes, which take turns.
 func sizesCase(recent bool) func(context.Context, *lab.Env, Scale) (report.Case, error) {
 	return func(ctx context.Context, env *lab.Env, scale Scale) (c report.Case, err error) {
-		changes := scale.size(1_000_000, 20_000)
+		changes := scale.size(2_000_000, 20_000)
 		c.Setting = fmt.Sprintf("%s changes", report.Number(float64(changes), 0))
 		var arms []arm
 		for _, rows := range sizes {

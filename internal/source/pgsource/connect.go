@@ -1,6 +1,7 @@
 package pgsource
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"penstock"
 )
@@ -74,11 +76,28 @@ func (s *Source) config(database string) *pgx.ConnConfig {
 	return c
 }
 
+// bulkBuffer is how much a connection that rows are loaded by receives at once. The
+// driver's own buffer is as large as the server's, 8 KB, so that it makes a system
+// call, and often a switch of threads, for some dozens of rows.
+const bulkBuffer = 256 << 10
+
+// connectBulk opens a connection as connect does, for many rows to be received.
+func (s *Source) connectBulk(ctx context.Context, database string) (*pgx.Conn, error) {
+	cfg := s.config(database)
+	cfg.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		return pgproto3.NewFrontend(bufio.NewReaderSize(r, bulkBuffer), w)
+	}
+	return s.connectAs(ctx, cfg, database)
+}
+
 // connect opens an SQL connection with our session settings.
 func (s *Source) connect(ctx context.Context, database string) (*pgx.Conn, error) {
+	return s.connectAs(ctx, s.config(database), database)
+}
+
+func (s *Source) connectAs(ctx context.Context, cfg *pgx.ConnConfig, database string) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	cfg := s.config(database)
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if sqlState(err) == "3D000" {
 		return nil, &penstock.Error{Kind: penstock.KindSetting, Code: penstock.ProblemDatabaseMissing,

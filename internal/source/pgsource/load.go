@@ -230,7 +230,7 @@ func (l *load) worker(ctx context.Context) (*pgx.Conn, error) {
 		return conn, nil
 	}
 	l.mu.Unlock()
-	return l.capture.source.connect(ctx, l.capture.spec.Database)
+	return l.capture.source.connectBulk(ctx, l.capture.spec.Database)
 }
 
 func (l *load) release(conn *pgx.Conn, err error) {
