@@ -79,7 +79,8 @@ type Storage struct {
 
 // Keeps reports whether rows that were stored in one way have the values that
 // they had when they are stored in another one. If columns were defined anew as
-// well as all rows stored anew, they may have been given others.
+// well as all rows stored anew, they may have been given others; if it is not known
+// whether rows were stored anew, they may as well.
 func (s Storage) Keeps(now Storage) bool {
 	if s == (Storage{}) || now == (Storage{}) {
 		return true

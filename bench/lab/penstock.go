@@ -292,7 +292,9 @@ func (p *Penstock) AwaitRow(ctx context.Context, every time.Duration, database, 
 			}
 			for _, s := range before {
 				if _, err := conn.Exec(ctx, s); err != nil {
-					return false, err
+					conn.Close(context.WithoutCancel(ctx))
+					conn, last = nil, err.Error()
+					return false, nil
 				}
 			}
 		}

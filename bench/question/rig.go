@@ -131,7 +131,7 @@ func (r *rig) restore(ctx context.Context) error {
 
 // wait has a session's question answered once everything is there that was
 // committed before: asking again and again took a fifth of the program's CPU.
-var wait = []string{"SET penstock.wait_for = 'now'", "SET penstock.wait_timeout = '1h'"}
+var wait = []string{"SET penstock.wait_for = 'now'", "SET penstock.wait_timeout = '20min'"}
 
 // drain starts the program where it was before the backlog of so many changes
 // and measures until the last one can be queried, and checks the content. The

@@ -24,6 +24,9 @@ type Config struct {
 
 	// Memory bounds, in bytes, the rows held by the pipeline; 0 is 64 MiB.
 	Memory int64
+	// Patience has as many places as streams may wait for large batches at a time,
+	// which take memory; the streams of a process share it. Nil is no bound.
+	Patience chan struct{}
 	// MinInterval is the shortest pause between two batches while caught up;
 	// 0 is 25 ms.
 	MinInterval time.Duration

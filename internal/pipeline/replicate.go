@@ -118,10 +118,10 @@ func (r *replication) read(ctx context.Context) error {
 }
 
 // fill reads into c until it should be handed over: because the applier waits
-// for it, or because it can take no more. open: what was handed over before
+// for it and nothing is gained by more of it, or because it can take no more. open: what was handed over before
 // ended inside a transaction, whose end is handed over also if it has no rows.
 func (r *replication) fill(ctx context.Context, c *penstock.Changes, open bool) (last bool, err error) {
-	var wait patience
+	wait := patience{permits: r.p.cfg.Patience}
 	defer wait.end()
 	for {
 		if err := r.stream.Next(ctx, c, r.p.limit()); err != nil {
@@ -146,7 +146,9 @@ func (r *replication) fill(ctx context.Context, c *penstock.Changes, open bool) 
 		if len(c.Passed) > 0 || c.Size() >= r.p.limit()/2 || c.Full() || c.InLane() {
 			return false, nil
 		}
-		if r.waiting.Load() && (!c.Behind || r.target.Load() != nil || wait.over(r.stream)) {
+		// The end of a transaction whose beginning is being applied is waited for by all
+		// who want to write, an awaited position by the poller.
+		if r.waiting.Load() && (!c.Behind || open || c.Empty() || r.target.Load() != nil || r.awaited.Load() != nil || wait.over(r.stream)) {
 			return false, nil
 		}
 		if c.Empty() && r.p.refreshInterval() > 0 {
@@ -155,20 +157,31 @@ func (r *replication) fill(ctx context.Context, c *penstock.Changes, open bool) 
 	}
 }
 
-// mostPatience bounds how long rows of a stream that is behind wait for more of
-// them. One batch costs a large table as much as another, whatever is in it.
+// mostPatience is how long rows of a stream that is behind wait for more of them
+// once they could be applied, if no transaction goes on meanwhile. One batch costs a
+// large table as much as another, whatever is in it.
 const mostPatience = 2 * time.Second
 
-// patience is a wait for more rows. The zero value has not begun.
+// patience is a wait for more rows.
 type patience struct {
-	until time.Time
-	timer *time.Timer
+	permits chan struct{} // see Config.Patience
+	held    bool          // one of them
+	until   time.Time
+	timer   *time.Timer
 }
 
 // over reports whether the wait, which begins with the first call, has lasted
-// long enough. The stream is woken when it has.
+// long enough, or may not be. The stream is woken when it has.
 func (w *patience) over(s penstock.Stream) bool {
 	if w.timer == nil {
+		if w.permits != nil {
+			select {
+			case w.permits <- struct{}{}:
+				w.held = true
+			default:
+				return true
+			}
+		}
 		w.until, w.timer = time.Now().Add(mostPatience), time.AfterFunc(mostPatience, s.Wake)
 	}
 	return !time.Now().Before(w.until)
@@ -177,6 +190,9 @@ func (w *patience) over(s penstock.Stream) bool {
 func (w *patience) end() {
 	if w.timer != nil {
 		w.timer.Stop()
+	}
+	if w.held {
+		<-w.permits
 	}
 }
 

@@ -154,7 +154,7 @@ func relationsOnce(ctx context.Context, conn *pgx.Conn, types *typeCache, keep f
 	if err := fillColumns(ctx, conn, types, out); err != nil {
 		return nil, false, err
 	}
-	files, err := filesOf(ctx, conn, out)
+	files, err := filesOf(ctx, conn, slices.DeleteFunc(slices.Clone(out), func(r relation) bool { return !r.carriable() }))
 	if err != nil {
 		return nil, false, err
 	}

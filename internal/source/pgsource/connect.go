@@ -13,7 +13,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgproto3"
 
 	"penstock"
 )
@@ -77,15 +76,28 @@ func (s *Source) config(database string) *pgx.ConnConfig {
 }
 
 // bulkBuffer is how much a connection that rows are loaded by receives at once. The
-// driver's own buffer is as large as the server's, 8 KB, so that it makes a system
-// call, and often a switch of threads, for some dozens of rows.
+// driver's own buffer is as large as the server's, 8 KB, and TLS has records of that
+// size, so that there would be a system call for some dozens of rows.
 const bulkBuffer = 256 << 10
+
+// bulkConn is a connection, below TLS, that receives much at once.
+type bulkConn struct {
+	net.Conn
+	received *bufio.Reader
+}
+
+func (c bulkConn) Read(b []byte) (int, error) { return c.received.Read(b) }
 
 // connectBulk opens a connection as connect does, for many rows to be received.
 func (s *Source) connectBulk(ctx context.Context, database string) (*pgx.Conn, error) {
 	cfg := s.config(database)
-	cfg.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
-		return pgproto3.NewFrontend(bufio.NewReaderSize(r, bulkBuffer), w)
+	dial := cfg.DialFunc
+	cfg.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return bulkConn{conn, bufio.NewReaderSize(conn, bulkBuffer)}, nil
 	}
 	return s.connectAs(ctx, cfg, database)
 }

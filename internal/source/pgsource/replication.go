@@ -35,16 +35,23 @@ func (s *Source) connectReplication(ctx context.Context, database string) (*pgco
 	return conn, nil
 }
 
-// walEnd returns where the WAL ends: what a primary has flushed, a standby replayed.
+// walEnd returns where the WAL of a primary ends, 0 if the server does not say so.
 func walEnd(ctx context.Context, pc *pgconn.PgConn) (lsn, error) {
 	results, err := pc.Exec(ctx, "IDENTIFY_SYSTEM").ReadAll()
+	if declined(err) {
+		return 0, nil
+	}
 	if err != nil {
 		return 0, err
 	}
 	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) < 3 {
-		return 0, errMessage
+		return 0, nil
 	}
-	return parseLSN(string(results[0].Rows[0][2]))
+	end, err := parseLSN(string(results[0].Rows[0][2]))
+	if err != nil {
+		return 0, nil
+	}
+	return end, nil
 }
 
 // startTimeout bounds how long the server may take to begin to stream.

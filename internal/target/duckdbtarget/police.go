@@ -28,7 +28,8 @@ import (
 //
 // What is not known to be harmless is refused.
 type police struct {
-	word *regexp.Regexp // finds a use of a refused function in any text
+	word  *regexp.Regexp // finds a use of a refused function in any text
+	known verdicts
 }
 
 // tableFunctions are the functions that may stand in a table's place. All
@@ -87,8 +88,10 @@ func newPolice(ctx context.Context, c *conn) (*police, error) {
 type verdict struct {
 	kind  penstock.StatementKind
 	query bool // it is a query: it writes nothing
-	// schemas are names of tables that come with a schema and no database.
+	// schemas are names of tables that come with a schema and no database. They are
+	// not to be changed.
 	schemas []schemaName
+	passing bool // it may be another when tables come and go
 }
 
 // schemaName is the schema before a table's name, and where it stands.
@@ -107,8 +110,20 @@ func refusal(format string, args ...any) *penstock.SQLError {
 }
 
 // examine decides about a statement in canonical form, which must be a single
-// one. parser is a connection for nothing but this.
+// one. parser is a connection for nothing but this. What has passed once passes
+// again, since to decide costs as much as to plan.
 func (p *police) examine(ctx context.Context, parser *conn, sql string) (verdict, error) {
+	if v, ok := p.known.find(sql); ok {
+		return v, nil
+	}
+	v, err := p.decide(ctx, parser, sql)
+	if err == nil && !v.passing {
+		p.known.add(sql, v)
+	}
+	return v, err
+}
+
+func (p *police) decide(ctx context.Context, parser *conn, sql string) (verdict, error) {
 	if strings.ContainsRune(sql, 0) {
 		return verdict{}, &penstock.SQLError{State: "42601", Message: "a statement contains a zero byte"}
 	}
@@ -130,8 +145,8 @@ func (p *police) examine(ctx context.Context, parser *conn, sql string) (verdict
 	case err != nil:
 		return verdict{}, err
 	case tree != "":
-		schemas, err := walk(ctx, parser, tree)
-		return verdict{kind: penstock.StatementSelect, query: true, schemas: schemas}, err
+		schemas, passing, err := walk(ctx, parser, tree)
+		return verdict{kind: penstock.StatementSelect, query: true, schemas: schemas, passing: passing}, err
 	case perr != nil:
 		return verdict{}, perr
 	}

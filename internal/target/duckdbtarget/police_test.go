@@ -2,6 +2,7 @@ package duckdbtarget
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -452,5 +453,32 @@ func TestAllowed(t *testing.T) {
 				t.Errorf("in %s: %s: %v", c.database, sql, err)
 			}
 		}
+	}
+}
+
+// TestKnownStatements: what is remembered of a statement that has passed does not
+// let it pass when it should not any more, and takes little memory.
+func TestKnownStatements(t *testing.T) {
+	t.Parallel()
+	w, _ := clientWarehouse(t)
+	s := connect(t, w, "dev")
+	const odd = `SELECT * FROM "odd.csv"`
+	for range 2 {
+		if _, err := query(t, s, odd); stateOf(err) != "42501" {
+			t.Errorf("a file: %v", err)
+		}
+		for _, sql := range []string{`CREATE TABLE "odd.csv" (a INTEGER)`, odd, odd, `DROP TABLE "odd.csv"`} {
+			if _, err := query(t, s, sql); err != nil {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
+	}
+	known := &verdicts{}
+	for i := range 100 {
+		known.add(fmt.Sprint(i, strings.Repeat(" ", longestKnown-10)), verdict{})
+	}
+	known.add(strings.Repeat("x", longestKnown+1), verdict{})
+	if n := len(known.known); n == 0 || n > mostKnown/(longestKnown-10) || known.bytes > mostKnown {
+		t.Errorf("%d statements of %d bytes are remembered", n, known.bytes)
 	}
 }

@@ -278,9 +278,8 @@ func (s *Session) qualify(ctx context.Context, sql string, schemas []schemaName)
 		named[fold(db.alias)] = true
 	}
 	s.w.mu.Unlock()
-	slices.SortFunc(schemas, func(a, b schemaName) int { return b.at - a.at })
 	last := len(sql)
-	for _, n := range schemas {
+	for _, n := range slices.SortedFunc(slices.Values(schemas), func(a, b schemaName) int { return b.at - a.at }) {
 		if !named[n.name] || n.at >= last || !strings.HasPrefix(strings.TrimPrefix(fold(sql[n.at:]), `"`), strings.ReplaceAll(n.name, `"`, `""`)) {
 			continue
 		}

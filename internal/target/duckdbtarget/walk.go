@@ -12,16 +12,17 @@ import (
 // expressions is reached long before.
 const maxDepth = 20_000
 
-// walk examines the parse of a SELECT, without ever holding it decoded.
-func walk(ctx context.Context, parser *conn, tree string) ([]schemaName, error) {
+// walk examines the parse of a SELECT, without ever holding it decoded. passing:
+// what it finds depends on which tables there are.
+func walk(ctx context.Context, parser *conn, tree string) (schemas []schemaName, passing bool, err error) {
 	w := walker{dec: json.NewDecoder(strings.NewReader(tree)), ctes: make(map[string]bool)}
 	if err := w.value(nil, ""); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if w.statements != 1 {
-		return nil, onlyOne(w.statements)
+		return nil, false, onlyOne(w.statements)
 	}
-	return w.schemas, w.files(ctx, parser)
+	return w.schemas, len(w.odd) > 0, w.files(ctx, parser)
 }
 
 type walker struct {
