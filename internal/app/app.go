@@ -23,6 +23,7 @@ import (
 	"penstock/internal/control"
 	"penstock/internal/journal"
 	"penstock/internal/pgwire"
+	"penstock/internal/pipeline"
 	"penstock/internal/secret"
 	"penstock/internal/store/sqlitestore"
 	"penstock/internal/target/duckdbtarget"
@@ -58,7 +59,7 @@ type App struct {
 	endpoints map[string]*pgwire.Server // by target
 
 	lane      *penstock.Lane // of large rows
-	patience  chan struct{}  // see pipeline.Config
+	room      *pipeline.Room // of the streams
 	verifying chan struct{}  // holds one while a verification runs that somebody waits for
 	remedying chan struct{}  // likewise of AUTO_REMEDIATION, which may take long, and which nobody is to wait for
 }
@@ -81,7 +82,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *App, err err
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	a := &App{cfg: cfg, log: opts.Logger, opts: opts, scheme: "http", warehouses: map[string]*duckdbtarget.Warehouse{},
-		journals: map[string]*journal.Journal{}, endpoints: map[string]*pgwire.Server{}, lane: penstock.NewLane(), patience: make(chan struct{}, mostPatient), verifying: make(chan struct{}, 1), remedying: make(chan struct{}, 1)}
+		journals: map[string]*journal.Journal{}, endpoints: map[string]*pgwire.Server{}, lane: penstock.NewLane(), room: pipeline.NewRoom(cfg.Memory / roomParts), verifying: make(chan struct{}, 1), remedying: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			a.close()

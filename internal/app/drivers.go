@@ -92,8 +92,9 @@ const (
 	// batch changes, of which a quarter of a mebibyte is taken in any case, and more for its columns.
 	tableRoom     = 3 << 18
 	minMostTables = 20
-	// mostPatient is how many streams wait for large batches at a time.
-	mostPatient = 2
+	// roomParts: that part of the memory may be taken by the rows that streams have in
+	// hand, which pass through it in several copies.
+	roomParts = 8
 )
 
 // runner makes what carries one stream.
@@ -126,7 +127,7 @@ func (a *App) runner(in penstock.Integration, db penstock.DestinationDatabase) (
 		Created:     db.CreatedAt,
 		Options:     db.Options,
 		Memory:      min(max(a.cfg.Memory/4, minStreamMemory), maxStreamMemory),
-		Patience:    a.patience,
+		Room:        a.room,
 		MostTables:  max(minMostTables, int(engineMemory(a.cfg.Memory)/int64(len(a.cfg.Targets))/tableRoom)),
 		MinInterval: a.cfg.Target(name).FlushMinInterval,
 		BadValues:   pipeline.BadValuePolicy(a.cfg.Target(name).OnBadValue),

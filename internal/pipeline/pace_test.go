@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"penstock"
+	"penstock/internal/pipeline"
 	"penstock/internal/source/memsource"
 )
 
@@ -67,7 +68,7 @@ func TestBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSmall(t, 10)
 		source := &lagging{Source: s.source}
-		s.config.Source, s.config.Poll, s.config.Memory, s.config.Patience = source, time.Hour, 4<<20, make(chan struct{}, 1)
+		s.config.Source, s.config.Poll, s.config.Memory, s.config.Room = source, time.Hour, 4<<20, pipeline.NewRoom(2<<20)
 		s.keep(t)
 		defer s.stop()
 		time.Sleep(time.Minute)
@@ -111,9 +112,6 @@ func TestBehind(t *testing.T) {
 			}
 		}
 		soon("a transaction that comes in parts", 150)
-		s.config.Patience <- struct{}{}
-		soon("while others wait", 1)
-		<-s.config.Patience
 		source.behind.Store(false)
 		soon("caught up", 1)
 	})

@@ -24,9 +24,8 @@ type Config struct {
 
 	// Memory bounds, in bytes, the rows held by the pipeline; 0 is 64 MiB.
 	Memory int64
-	// Patience has as many places as streams may wait for large batches at a time,
-	// which take memory; the streams of a process share it. Nil is no bound.
-	Patience chan struct{}
+	// Room bounds the rows held by all pipelines that share it; nil is no bound.
+	Room *Room
 	// MinInterval is the shortest pause between two batches while caught up;
 	// 0 is 25 ms.
 	MinInterval time.Duration

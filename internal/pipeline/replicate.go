@@ -25,6 +25,7 @@ type replication struct {
 	from   penstock.Position
 	mender *mender
 	keeper *keeper
+	share  *share
 
 	free chan *penstock.Changes // empty, for the reader
 	full chan *penstock.Changes // for the applier
@@ -56,6 +57,8 @@ func (p *Pipeline) replicate(ctx context.Context, t *turn) (err error) {
 	p.log.Info("streaming", "from", p.writer.position, "tables", len(t.tables))
 	r := &replication{p: p, stream: stream, writer: p.writer, tables: t.tables, from: p.writer.position, reached: make(chan struct{}, 1), mender: newMender(p, t.mend), keeper: newKeeper(p, t),
 		free: make(chan *penstock.Changes, 2), full: make(chan *penstock.Changes), applied: make(chan struct{}, 1), done: make(chan struct{})}
+	r.share = newShare(p.cfg.Room)
+	defer r.share.end()
 	defer close(r.done)
 	for range cap(r.free) {
 		c := &penstock.Changes{Versioned: r.keeper.versioned, MostTables: r.p.mostTables()}
@@ -107,6 +110,7 @@ func (r *replication) read(ctx context.Context) error {
 		}
 		select {
 		case r.full <- c:
+			r.share.filling.hold(0)
 			r.filled.Store(false)
 		case <-ctx.Done():
 			return ctx.Err()
@@ -121,12 +125,13 @@ func (r *replication) read(ctx context.Context) error {
 // for it and nothing is gained by more of it, or because it can take no more. open: what was handed over before
 // ended inside a transaction, whose end is handed over also if it has no rows.
 func (r *replication) fill(ctx context.Context, c *penstock.Changes, open bool) (last bool, err error) {
-	wait := patience{permits: r.p.cfg.Patience}
+	var wait patience
 	defer wait.end()
 	for {
-		if err := r.stream.Next(ctx, c, r.p.limit()); err != nil {
+		if err := r.stream.Next(ctx, c, r.share.limit(r.p.limit())); err != nil {
 			return false, err
 		}
+		r.share.filling.hold(c.Size())
 		r.p.status.read(c)
 		if len(c.Reshaped) > 0 {
 			r.stop.Store(true)
@@ -143,7 +148,7 @@ func (r *replication) fill(ctx context.Context, c *penstock.Changes, open bool) 
 		}
 		r.p.status.pending(c)
 		r.filled.Store(true)
-		if len(c.Passed) > 0 || c.Size() >= r.p.limit()/2 || c.Full() || c.InLane() {
+		if len(c.Passed) > 0 || c.Size() >= r.share.limit(r.p.limit())/2 || c.Full() || c.InLane() {
 			return false, nil
 		}
 		// The end of a transaction whose beginning is being applied is waited for by all
@@ -162,26 +167,16 @@ func (r *replication) fill(ctx context.Context, c *penstock.Changes, open bool) 
 // large table as much as another, whatever is in it.
 const mostPatience = 2 * time.Second
 
-// patience is a wait for more rows.
+// patience is a wait for more rows. The zero value has not begun.
 type patience struct {
-	permits chan struct{} // see Config.Patience
-	held    bool          // one of them
-	until   time.Time
-	timer   *time.Timer
+	until time.Time
+	timer *time.Timer
 }
 
 // over reports whether the wait, which begins with the first call, has lasted
-// long enough, or may not be. The stream is woken when it has.
+// long enough. The stream is woken when it has.
 func (w *patience) over(s penstock.Stream) bool {
 	if w.timer == nil {
-		if w.permits != nil {
-			select {
-			case w.permits <- struct{}{}:
-				w.held = true
-			default:
-				return true
-			}
-		}
 		w.until, w.timer = time.Now().Add(mostPatience), time.AfterFunc(mostPatience, s.Wake)
 	}
 	return !time.Now().Before(w.until)
@@ -190,9 +185,6 @@ func (w *patience) over(s penstock.Stream) bool {
 func (w *patience) end() {
 	if w.timer != nil {
 		w.timer.Stop()
-	}
-	if w.held {
-		<-w.permits
 	}
 }
 
@@ -253,6 +245,7 @@ func (r *replication) applyAll(ctx context.Context) error {
 		r.taken++
 		began, waited := time.Now(), apply.waited
 		size, rows := c.Size(), !c.Empty()
+		r.share.applying.hold(size)
 		if err := r.applyOne(ctx, c, compact, apply); err != nil {
 			return err
 		}
@@ -261,6 +254,7 @@ func (r *replication) applyAll(ctx context.Context) error {
 		work := time.Since(began) - (apply.waited - waited) // others had the turn meanwhile
 		r.p.pace.applied(work, rows, c.Open || c.Behind || size >= r.p.limit()/4 || r.target.Load() != nil)
 		c.Reset()
+		r.share.applying.hold(0)
 		r.free <- c
 	}
 }
