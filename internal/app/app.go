@@ -146,9 +146,8 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *App, err err
 }
 
 // goMemory is the soft limit of Go's heap within the configured memory: what
-// the engine does not take, and some of the 128 MiB on top that promise 7 allows. The
-// engine needs the rest: beyond what it counts it takes three MiB for each database.
-func goMemory(memory int64) int64 { return memory - engineMemory(memory) + 32<<20 }
+// the engine does not take, and the 128 MiB on top that promise 7 allows.
+func goMemory(memory int64) int64 { return memory - engineMemory(memory) + 64<<20 }
 
 // engineMemory is the part of the memory that the DuckDB engines share.
 func engineMemory(memory int64) int64 { return memory / 2 }
