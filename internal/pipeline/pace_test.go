@@ -117,6 +117,41 @@ func TestBehind(t *testing.T) {
 	})
 }
 
+// TestRoomIsShared: where others have all the room for rows in hand, a stream that is
+// behind takes small batches, as soon as they come.
+func TestRoomIsShared(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		room *pipeline.Room
+		want bool // some rows come before the patience is over
+	}{"alone": {pipeline.NewRoom(2 << 20), false}, "without room": {pipeline.NewRoom(0), true}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSmall(t, 10)
+				source := &lagging{Source: s.source}
+				s.config.Source, s.config.Poll, s.config.Memory, s.config.Room = source, time.Hour, 4<<20, c.room
+				s.keep(t)
+				defer s.stop()
+				time.Sleep(time.Minute)
+				source.behind.Store(true)
+				const rows = 40 // 400 kB, less than a batch has where there is room
+				for i := range rows {
+					s.db.Do(func(tx *memsource.Tx) { tx.Insert("keyed", 100+i, 0, strings.Repeat("x", 10<<10)) })
+					time.Sleep(10 * time.Millisecond)
+				}
+				time.Sleep(500 * time.Millisecond)
+				if got := s.status().RowsChanged; (got > 0) != c.want {
+					t.Errorf("%d of %d rows within the patience, want some: %v", got, rows, c.want)
+				}
+				time.Sleep(3 * time.Second)
+				if got := s.status().RowsChanged; got != rows {
+					t.Errorf("%d rows in the end, want %d", got, rows)
+				}
+			})
+		})
+	}
+}
+
 // TestPauseIsForWork: that others have their turn at the destination makes the
 // pause after a batch that waited for it no longer.
 func TestPauseIsForWork(t *testing.T) {

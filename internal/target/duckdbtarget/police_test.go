@@ -473,6 +473,12 @@ func TestKnownStatements(t *testing.T) {
 			}
 		}
 	}
+	for _, sql := range []string{"SELECT 1 AS known", odd} {
+		_, _ = query(t, s, sql)
+		if _, ok := s.(*Session).police.known.find(sql); ok != (sql != odd) {
+			t.Errorf("%s is remembered: %v", sql, ok)
+		}
+	}
 	known := &verdicts{}
 	for i := range 100 {
 		known.add(fmt.Sprint(i, strings.Repeat(" ", longestKnown-10)), verdict{})
