@@ -55,6 +55,31 @@ func benchDestination(b *testing.B) (*Warehouse, penstock.Destination) {
 	return w, d
 }
 
+// benchTable makes a readable table of so many rows, the position being "0" then.
+func benchTable(b *testing.B, d penstock.Destination, shape *penstock.Table, size int, row func(rows *penstock.Rows, n int64)) {
+	b.Helper()
+	if err := d.Ensure(b.Context(), shape); err != nil {
+		b.Fatal(err)
+	}
+	const each = 100_000
+	rows := penstock.NewRows(shape)
+	for from := 0; from < size; from += each {
+		rows.Clear()
+		for i := range each {
+			row(rows, int64(from+i))
+		}
+		if err := targettest.Append(b.Context(), d, shape.ID, rows, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := d.Loaded(b.Context(), map[penstock.TableID]penstock.Snapshot{shape.ID: "s"}); err != nil {
+		b.Fatal(err)
+	}
+	if err := d.Apply(b.Context(), "", &penstock.Batch{Next: "0", Swap: []penstock.TableID{shape.ID}}); err != nil {
+		b.Fatal(err)
+	}
+}
+
 // cpuSeconds returns the processor time that this process has used.
 func cpuSeconds() float64 {
 	var u syscall.Rusage
@@ -113,25 +138,7 @@ func BenchmarkApply(b *testing.B) {
 				_, d := benchDestination(b)
 				shape := benchShape()
 				r := rand.New(rand.NewPCG(1, 2))
-				if err := d.Ensure(ctx, shape); err != nil {
-					b.Fatal(err)
-				}
-				rows := penstock.NewRows(shape)
-				for from := 0; from < size; from += 100_000 {
-					rows.Clear()
-					for i := range 100_000 {
-						benchRow(rows, int64(from+i), r)
-					}
-					if err := targettest.Append(ctx, d, shape.ID, rows, nil); err != nil {
-						b.Fatal(err)
-					}
-				}
-				if err := d.Loaded(ctx, map[penstock.TableID]penstock.Snapshot{shape.ID: "s"}); err != nil {
-					b.Fatal(err)
-				}
-				if err := d.Apply(ctx, "", &penstock.Batch{Next: "0", Swap: []penstock.TableID{shape.ID}}); err != nil {
-					b.Fatal(err)
-				}
+				benchTable(b, d, shape, size, func(rows *penstock.Rows, n int64) { benchRow(rows, n, r) })
 				next, batch := int64(size), 0
 				b.ReportAllocs()
 				cpu := 0.0

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"penstock"
-	"penstock/internal/target/targettest"
 )
 
 // BenchmarkRemove removes rows that are spread over all of a table, by its key. What
@@ -33,25 +32,7 @@ func BenchmarkRemove(b *testing.B) {
 				}
 				shape.Columns = append(shape.Columns, penstock.Column{ID: penstock.ColumnID(i), Name: fmt.Sprintf("c%d", i), Type: penstock.Type{Kind: kind}})
 			}
-			if err := d.Ensure(ctx, shape); err != nil {
-				b.Fatal(err)
-			}
-			rows := penstock.NewRows(shape)
-			for from := 0; from < size; from += 1_000_000 {
-				rows.Clear()
-				for i := range 1_000_000 {
-					keyRow(rows, int64(from+i))
-				}
-				if err := targettest.Append(ctx, d, shape.ID, rows, nil); err != nil {
-					b.Fatal(err)
-				}
-			}
-			if err := d.Loaded(ctx, map[penstock.TableID]penstock.Snapshot{shape.ID: "s"}); err != nil {
-				b.Fatal(err)
-			}
-			if err := d.Apply(ctx, "", &penstock.Batch{Next: "0", Swap: []penstock.TableID{shape.ID}}); err != nil {
-				b.Fatal(err)
-			}
+			benchTable(b, d, shape, size, keyRow)
 			r := rand.New(rand.NewPCG(1, 2))
 			at, cpu := 0, 0.0
 			b.ResetTimer()
