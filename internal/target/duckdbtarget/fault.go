@@ -38,9 +38,22 @@ func (e *engineError) fatal() bool {
 	return e.class == "FATAL" || e.class == "INTERNAL" || strings.Contains(e.text, "database has been invalidated")
 }
 
+// outOfMemory goes by the text too: an appender's error, and one that another
+// wraps, come without the class (DuckDB: standard_buffer_manager.cpp,
+// temporary_file_manager.cpp, allocator.cpp).
 func (e *engineError) outOfMemory() bool {
-	return e.class == "Out of Memory" || strings.Contains(e.text, "Out of Memory Error") ||
-		strings.Contains(e.text, "failed to allocate") || strings.Contains(e.text, "failed to pin block") || strings.Contains(e.text, "max_temp_directory_size")
+	if e.class == "Out of Memory" {
+		return true
+	}
+	for _, said := range []string{
+		"Out of Memory Error", "failed to allocate", "Failed to allocate block", "Failed to re-allocate block", "could not allocate block",
+		"failed to pin block", "failed to reserve memory", "failed to offload data block", "max_temp_directory_size",
+	} {
+		if strings.Contains(e.text, said) {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *engineError) diskFull() bool {
