@@ -16,7 +16,7 @@ func TestFaultKinds(t *testing.T) {
 		"Failed to append: failed to reserve memory data of size 8.0 MiB (60.1 MiB/64.0 MiB used)": penstock.KindFull,
 		"Failed to append: failed to pin block of size 256.0 KiB (63.7 MiB/64.0 MiB used)":         penstock.KindFull,
 		"Failed to allocate block of 4096 bytes (bad allocation)":                                  penstock.KindFull,
-		"IO Error: Could not write file \"x\": No space left on device":                           penstock.KindFull,
+		"IO Error: Could not write file \"x\": No space left on device":                            penstock.KindFull,
 		"Conversion Error: Could not convert string 'a' to INT32":                                  penstock.KindInternal,
 		"TransactionContext Error: Conflict on tuple deletion!":                                    penstock.KindUnreachable,
 		"FATAL Error: database has been invalidated":                                               penstock.KindUnreachable,
