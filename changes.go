@@ -2,6 +2,7 @@ package penstock
 
 import (
 	"context"
+	"sync"
 	"time"
 	"unsafe"
 )
@@ -136,8 +137,11 @@ type Changes struct {
 	begun time.Time // commit time of the transaction in hand, or of one before it if that is later
 	index map[TableID]*TableChanges
 	last  *TableChanges // that Table returned
-	spare []*TableChanges
 }
+
+// spareTables has what Reset emptied, for the next use by whichever stream.
+// Each keeping its own would keep what its largest content took, also when it idles.
+var spareTables = sync.Pool{New: func() any { return new(TableChanges) }}
 
 // Begin begins a transaction, or goes on with one, of which the commit time is
 // known already: changes that follow belong to it. A source's clock may go
@@ -167,12 +171,7 @@ func (c *Changes) table(t *Table) *TableChanges {
 	if tc := c.index[t.ID]; tc != nil {
 		return tc
 	}
-	var tc *TableChanges
-	if n := len(c.spare); n > 0 {
-		tc, c.spare = c.spare[n-1], c.spare[:n-1]
-	} else {
-		tc = &TableChanges{}
-	}
+	tc := spareTables.Get().(*TableChanges)
 	tc.Table, tc.Truncated, tc.Ops, tc.BadValues = t, false, tc.Ops[:0], nil
 	tc.Rows.Reset(t)
 	tc.Commits, tc.versioned = tc.Commits[:0], c.Versioned[t.ID]
@@ -204,7 +203,7 @@ func (c *Changes) Empty() bool {
 	return len(c.Tables) == 0 && len(c.Altered) == 0 && len(c.Dropped) == 0 && len(c.Reshaped) == 0 && len(c.Passed) == 0
 }
 
-// maxSpare bounds the memory that Reset keeps for the next use.
+// maxSpare bounds the memory of a table that Reset keeps for the next use.
 const maxSpare = 8 << 20
 
 // Enter takes a lane for a large row that is to be added, unless the content
@@ -232,25 +231,19 @@ func (c *Changes) Leave() {
 	}
 }
 
-// Reset empties c, keeping Position, Versioned, and some memory for reuse.
+// Reset empties c, keeping Position and Versioned. Nothing that Tables had may be
+// looked at any more: its memory may be used again, by anybody.
 func (c *Changes) Reset() {
-	held := 0
-	for _, t := range c.spare {
-		held += t.Rows.Cap()
-	}
 	for _, t := range c.Tables {
-		if n := t.Rows.Cap(); held+n <= maxSpare {
-			c.spare = append(c.spare, t)
-			held += n
+		if t.Rows.Cap() <= maxSpare {
+			spareTables.Put(t)
 		}
 	}
 	clear(c.index)
+	clear(c.Tables)
 	c.last = nil
 	c.Tables = c.Tables[:0]
 	c.CommitTime, c.Transactions, c.Open, c.Behind, c.begun = time.Time{}, 0, false, false, time.Time{}
 	c.Altered, c.Dropped, c.Reshaped, c.Passed = nil, nil, c.Reshaped[:0], c.Passed[:0]
-	if c.lane != nil {
-		clear(c.Tables[:cap(c.Tables)]) // what was not kept is to go at once
-		c.Leave()
-	}
+	c.Leave()
 }

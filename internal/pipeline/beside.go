@@ -82,7 +82,6 @@ func (p *Pipeline) follow(ctx context.Context, view penstock.FollowedLoad, l *lo
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	compact := newCompactor()
 	apply := applier{w: p.writer}
 	defer apply.leave()
 	level := p.newRendezvous()
@@ -108,7 +107,7 @@ func (p *Pipeline) follow(ctx context.Context, view penstock.FollowedLoad, l *lo
 		for _, tc := range c.Tables {
 			if !l.hasFailed(tc.Table.ID) {
 				p.repair(&tc.Rows)
-				b.Tables = append(b.Tables, compact.compact(tc, false))
+				b.Tables = append(b.Tables, netEffect(tc, false))
 			}
 		}
 		if len(b.Tables) > 0 || apply.inside {

@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"hash/maphash"
 	"slices"
+	"sync"
 
 	"penstock"
 )
 
 // compactor turns the changes to one table into their net effect: of several
-// changes to a row the last one wins. It keeps its memory between tables.
+// changes to a row the last one wins. It keeps its memory between tables, and no batch looks into it.
 type compactor struct {
 	seed    maphash.Seed
 	slots   []int32 // open addressing: index into entries, plus one
@@ -40,6 +41,22 @@ type entry struct {
 }
 
 func newCompactor() *compactor { return &compactor{seed: maphash.MakeSeed()} }
+
+// compactors are for all streams of the process: they are worked with for moments,
+// and take about as much memory as the rows that they were given.
+var compactors = sync.Pool{New: func() any { return newCompactor() }}
+
+// withCompactor has one work.
+func withCompactor[T any](work func(c *compactor) T) T {
+	c := compactors.Get().(*compactor)
+	defer compactors.Put(c)
+	return work(c)
+}
+
+// netEffect returns the net effect of tc, as compact does.
+func netEffect(tc *penstock.TableChanges, mend bool) penstock.TableBatch {
+	return withCompactor(func(c *compactor) penstock.TableBatch { return c.compact(tc, mend) })
+}
 
 // compact returns the net effect of tc, on a table that is being mended or not.
 // It may add rows to tc.Rows.

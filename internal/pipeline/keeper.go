@@ -40,7 +40,7 @@ type unfinished struct {
 
 // begin adds to a batch what it does to tables in history mode, as much as may
 // be in it, and returns those of which there is more.
-func (k *keeper) begin(b *penstock.Batch, c *penstock.Changes, compact *compactor) (rest []*unfinished) {
+func (k *keeper) begin(b *penstock.Batch, c *penstock.Changes) (rest []*unfinished) {
 	floor := k.latest
 	if k.p.writer.clock.After(floor) {
 		floor = k.p.writer.clock
@@ -52,7 +52,7 @@ func (k *keeper) begin(b *penstock.Batch, c *penstock.Changes, compact *compacto
 	for _, tc := range c.Tables {
 		if k.keeps[tc.Table.ID] {
 			u := &unfinished{tc, 0, floor}
-			if b.Tables = append(b.Tables, k.part(u, compact)); u.next < len(tc.Ops) {
+			if b.Tables = append(b.Tables, k.part(u)); u.next < len(tc.Ops) {
 				rest = append(rest, u)
 			}
 		}
@@ -69,16 +69,18 @@ func (k *keeper) begin(b *penstock.Batch, c *penstock.Changes, compact *compacto
 }
 
 // part returns the next changes of a table.
-func (k *keeper) part(u *unfinished, compact *compactor) (tb penstock.TableBatch) {
+func (k *keeper) part(u *unfinished) penstock.TableBatch {
 	u.changes.Rows.Truncate(len(u.changes.Ops)) // what the part before has added
-	tb, u.next = compact.versions(u.changes, u.next, u.floor, k.p.limit()/2)
-	return tb
+	return withCompactor(func(c *compactor) (tb penstock.TableBatch) {
+		tb, u.next = c.versions(u.changes, u.next, u.floor, k.p.limit()/2)
+		return tb
+	})
 }
 
 // applyInParts applies a batch that is followed by more of some of its tables,
 // in one transaction of the destination. The batch that failed, if one did, is
 // returned with the error.
-func (r *replication) applyInParts(ctx context.Context, a *applier, b *penstock.Batch, rest []*unfinished, compact *compactor) (*penstock.Batch, error) {
+func (r *replication) applyInParts(ctx context.Context, a *applier, b *penstock.Batch, rest []*unfinished) (*penstock.Batch, error) {
 	first, last := *b, *b
 	first.Partial, first.States, first.Retire = true, nil, nil
 	last.Drop, last.Alter, last.Tables = nil, nil, nil
@@ -88,7 +90,7 @@ func (r *replication) applyInParts(ctx context.Context, a *applier, b *penstock.
 	for len(rest) > 0 {
 		part := &penstock.Batch{Next: b.Next, Partial: true, Strict: b.Strict}
 		for _, u := range rest {
-			part.Tables = append(part.Tables, r.keeper.part(u, compact))
+			part.Tables = append(part.Tables, r.keeper.part(u))
 		}
 		if err := a.apply(ctx, part, false); err != nil {
 			return part, err

@@ -226,7 +226,6 @@ func (r *replication) tell() {
 // applyAll applies what the reader hands over, pausing between batches while
 // that costs no freshness that anybody would notice.
 func (r *replication) applyAll(ctx context.Context) error {
-	compact := newCompactor()
 	apply := &applier{w: r.p.writer, stream: true}
 	defer apply.leave()
 	for {
@@ -246,7 +245,7 @@ func (r *replication) applyAll(ctx context.Context) error {
 		began, waited := time.Now(), apply.waited
 		size, rows := c.Size(), !c.Empty()
 		r.share.applying.hold(size)
-		if err := r.applyOne(ctx, c, compact, apply); err != nil {
+		if err := r.applyOne(ctx, c, apply); err != nil {
 			return err
 		}
 		fill(r.applied)
@@ -275,16 +274,16 @@ func (r *replication) next() time.Time {
 }
 
 // applyOne applies one batch, and what becomes of tables with it.
-func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact *compactor, apply *applier) error {
+func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, apply *applier) error {
 	p := r.p
 	b := &penstock.Batch{Next: c.Position, CommitTime: c.CommitTime, Partial: c.Open, Strict: p.strict(), Alter: c.Altered}
 	for _, tc := range c.Tables {
 		p.repair(&tc.Rows)
 		if !r.keeper.keeps[tc.Table.ID] {
-			b.Tables = append(b.Tables, compact.compact(tc, r.mender.mends(tc.Table.ID)))
+			b.Tables = append(b.Tables, netEffect(tc, r.mender.mends(tc.Table.ID)))
 		}
 	}
-	rest := r.keeper.begin(b, c, compact)
+	rest := r.keeper.begin(b, c)
 	for _, id := range c.Reshaped {
 		if t := r.table(id); t != nil {
 			b.States = append(b.States, penstock.TableStatus{Table: *t, State: penstock.TableResyncRequired, Reason: shapeChanged})
@@ -299,7 +298,7 @@ func (r *replication) applyOne(ctx context.Context, c *penstock.Changes, compact
 	if len(rest) == 0 {
 		err = r.mender.apply(ctx, apply, b)
 	} else {
-		failed, err = r.applyInParts(ctx, apply, b, rest, compact)
+		failed, err = r.applyInParts(ctx, apply, b, rest)
 	}
 	if penstock.KindOf(err) == penstock.KindStale && err != nil {
 		return p.reloadStale(ctx, failed, err)
