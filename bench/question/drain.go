@@ -37,10 +37,10 @@ var drain = &Question{
 		Charts: report.Chart{Title: "Draining a backlog", Axis: "changes/s", Metrics: []string{rate}},
 	},
 	Cases: []Case{
-		{"1 row per transaction", drainCase(1, 2, nil)},
-		{"10 rows per transaction", drainCase(10, 2, nil)},
-		{"100 rows per transaction", drainCase(100, 2, nil)},
-		{"one transaction of a million", drainCase(0, 2, []string{"proto_version=1"})},
+		{Name: "1 row per transaction", Run: drainCase(1, 2, nil)},
+		{Name: "10 rows per transaction", Run: drainCase(10, 2, nil)},
+		{Name: "100 rows per transaction", Run: drainCase(100, 2, nil)},
+		{Name: "one transaction of a million", Run: drainCase(0, 2, []string{"proto_version=1"})},
 	},
 	Judge: judgeDrain,
 }

@@ -40,9 +40,9 @@ var load = &Question{
 		Charts: report.Chart{Title: "Initial load", Axis: "rows/s", Metrics: []string{rate}},
 	},
 	Cases: []Case{
-		{"wide, 12 columns", loadCase(lab.Wide)},
-		{"usual, 8 columns", loadCase(lab.Orders)},
-		{"narrow, 3 columns", loadCase(lab.Narrow)},
+		{Name: "wide, 12 columns", Run: loadCase(lab.Wide)},
+		{Name: "usual, 8 columns", Run: loadCase(lab.Orders)},
+		{Name: "narrow, 3 columns", Run: loadCase(lab.Narrow)},
 	},
 	Judge: judgeLoad,
 }

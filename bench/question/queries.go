@@ -54,7 +54,7 @@ var queries = &Question{
 		},
 		Charts: report.Chart{Title: "TPC-H, all 22 queries", Axis: "seconds", Metrics: []string{total}},
 	},
-	Cases: []Case{{"TPC-H", queriesCase}},
+	Cases: []Case{{Name: "TPC-H", Run: queriesCase}},
 	Judge: judgeQueries,
 }
 

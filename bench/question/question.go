@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"penstock/bench/lab"
@@ -57,6 +58,9 @@ type Case struct {
 	Name string
 	// Run measures it. The report's Setting and Arms are what it fills in.
 	Run func(ctx context.Context, env *lab.Env, scale Scale) (report.Case, error)
+	// Early, if there is one, prepares the case before any of the question is measured, and
+	// returns what is Run: for what is to lie still for long meanwhile.
+	Early func(ctx context.Context, env *lab.Env, scale Scale) (func(context.Context) (report.Case, error), error)
 }
 
 // All has the questions in the order in which they are shown.
@@ -88,17 +92,32 @@ type Request struct {
 }
 
 // Measure measures cases of a question and keeps the results, after each case.
-func (q *Question) Measure(ctx context.Context, env *lab.Env, r Request) error {
+func (q *Question) Measure(ctx context.Context, env *lab.Env, r Request) (err error) {
 	machine, err := env.Machine(ctx)
 	if err != nil {
 		return err
 	}
-	known := false
-	for _, c := range q.Cases {
-		if r.Case != "" && r.Case != c.Name {
+	wanted := slices.DeleteFunc(slices.Clone(q.Cases), func(c Case) bool { return r.Case != "" && r.Case != c.Name })
+	if len(wanted) == 0 {
+		return fmt.Errorf("%s has no case %q, but %q", q.Name, r.Case, q.caseNames())
+	}
+	began := env.Started()
+	defer func() { err = errors.Join(err, env.End(began)) }()
+	for i := range wanted {
+		c := &wanted[i]
+		if c.Early == nil {
 			continue
 		}
-		known = true
+		env.Logf("%s: %s is prepared", q.Name, c.Name)
+		run, err := c.Early(ctx, env, r.Scale)
+		c.Run = func(ctx context.Context, _ *lab.Env, _ Scale) (report.Case, error) {
+			if err != nil {
+				return report.Case{}, err
+			}
+			return run(ctx)
+		}
+	}
+	for _, c := range wanted {
 		env.Logf("%s: %s", q.Name, c.Name)
 		before := env.Started()
 		got, err := c.Run(ctx, env, r.Scale)
@@ -115,9 +134,6 @@ func (q *Question) Measure(ctx context.Context, env *lab.Env, r Request) error {
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", q.Name, c.Name, err)
 		}
-	}
-	if !known {
-		return fmt.Errorf("%s has no case %q, but %q", q.Name, r.Case, q.caseNames())
 	}
 	return nil
 }

@@ -76,7 +76,7 @@ func TestKeep(t *testing.T) {
 		c.Add(penstock, report.Run{rate: value})
 		return c, nil
 	}
-	q := &Question{Name: "q", Cases: []Case{{"x", run}, {"y", run}}, Judge: func(r *report.Result) (goals []report.Goal) {
+	q := &Question{Name: "q", Cases: []Case{{Name: "x", Run: run}, {Name: "y", Run: run}}, Judge: func(r *report.Result) (goals []report.Goal) {
 		for _, c := range r.Cases {
 			goals = goalAtLeast(goals, c.Name, c.Sample(penstock, rate), 2, 0, "")
 		}
@@ -210,5 +210,41 @@ func TestMix(t *testing.T) {
 	}
 	for i := range m.tables {
 		rows("many", m.of(i).Name, "1150")
+	}
+}
+
+// TestEarly: what is to lie still is prepared before any other case of the
+// question, and not for a case that nobody asked for; a failure is the case's own.
+func TestEarly(t *testing.T) {
+	t.Parallel()
+	env, err := lab.Open("", t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer env.Close()
+	var order []string
+	note := func(what string, err error) (report.Case, error) {
+		order = append(order, what)
+		return report.Case{}, err
+	}
+	var fails error
+	q := &Question{Name: "q", Judge: func(*report.Result) []report.Goal { return nil }, Cases: []Case{
+		{Name: "x", Run: func(context.Context, *lab.Env, Scale) (report.Case, error) { return note("x", nil) }},
+		{Name: "still", Early: func(context.Context, *lab.Env, Scale) (func(context.Context) (report.Case, error), error) {
+			_, err := note("prepared", fails)
+			return func(context.Context) (report.Case, error) { return note("still", nil) }, err
+		}},
+	}}
+	request := Request{Dir: t.TempDir()}
+	if err := q.Measure(t.Context(), env, request); err != nil || !slices.Equal(order, []string{"prepared", "x", "still"}) {
+		t.Errorf("the order was %v, %v", order, err)
+	}
+	order, request.Case = nil, "x"
+	if err := q.Measure(t.Context(), env, request); err != nil || !slices.Equal(order, []string{"x"}) {
+		t.Errorf("of one case the order was %v, %v", order, err)
+	}
+	order, request.Case, fails = nil, "", errors.New("no room")
+	if err := q.Measure(t.Context(), env, request); !errors.Is(err, fails) || !slices.Equal(order, []string{"prepared", "x"}) {
+		t.Errorf("where it cannot be prepared the order was %v, %v", order, err)
 	}
 }

@@ -28,10 +28,10 @@ var start = &Question{
 		Charts:  report.Chart{Title: "Starting", Axis: "ms", Metrics: []string{wall}},
 	},
 	Cases: []Case{
-		{"ready, 1 integration", startCase(1, false)},
-		{"ready, 100 integrations", startCase(100, false)},
-		{"restart, 1 integration", startCase(1, true)},
-		{"restart, 100 integrations", startCase(100, true)},
+		{Name: "ready, 1 integration", Run: startCase(1, false)},
+		{Name: "ready, 100 integrations", Run: startCase(100, false)},
+		{Name: "restart, 1 integration", Run: startCase(1, true)},
+		{Name: "restart, 100 integrations", Run: startCase(100, true)},
 	},
 	Judge: func(r *report.Result) (goals []report.Goal) {
 		if c := r.Case("ready, 100 integrations"); c != nil {
