@@ -12,14 +12,17 @@ import (
 // remedyWait is how long source and warehouse may take to be at one position.
 const remedyWait = 30 * time.Second
 
+// startWait is how long a stream may take after its start until its tables are known.
+const startWait = 5 * time.Second
+
 // remedy has those tables of a destination database loaded again whose content
 // differs from the source's: REFRESH REMEDIABLE TABLES. They are found by
 // comparing, which reads all that schemas select on both sides, when there is
 // room in queue. It returns how many there are.
 func (a *App) remedy(ctx context.Context, target, database string, schemas []string, queue chan struct{}) (int, error) {
-	v, s, ok := a.streamInto(target, database)
-	if !ok {
-		return 0, &penstock.Error{Kind: penstock.KindNotFound, Message: "no integration replicates into database " + database}
+	v, s, err := a.awaitStream(ctx, target, database)
+	if err != nil {
+		return 0, err
 	}
 	select {
 	case queue <- struct{}{}:
@@ -48,6 +51,29 @@ func (a *App) remedy(ctx context.Context, target, database string, schemas []str
 		return 0, nil
 	}
 	return a.supervisor.Refresh(ctx, target, database, differ)
+}
+
+// awaitStream returns the stream that replicates into a destination database once
+// its tables are known, or it cannot be waited for any longer. KindNotFound if there
+// is none.
+func (a *App) awaitStream(ctx context.Context, target, database string) (control.IntegrationView, penstock.StreamStatus, error) {
+	started := a.supervisor.AwaitStart(ctx, target, database)
+	for deadline := time.Now().Add(startWait); ; {
+		v, s, ok := a.streamInto(target, database)
+		switch late := time.Now().After(deadline); {
+		case ok && (late || !unknown(s)):
+			return v, s, nil
+		case !ok && started != nil:
+			return v, s, started
+		case late:
+			return v, s, penstock.Errorf(penstock.KindNotFound, "no integration replicates into database %s", database)
+		}
+		select {
+		case <-ctx.Done():
+			return v, s, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // streamInto returns the stream that replicates into a destination database.

@@ -83,6 +83,14 @@ func (s *Supervisor) startingRunner(ctx context.Context, target, database string
 	}
 }
 
+// AwaitStart waits for a moment while the stream into a destination database is only
+// about to start. KindNotFound if no integration replicates into one of that name,
+// KindInvalidState while the stream does not run.
+func (s *Supervisor) AwaitStart(ctx context.Context, target, database string) error {
+	_, err := s.startingRunner(ctx, target, database)
+	return err
+}
+
 // starting reports whether the stream has not had a runner yet, nor failed to get
 // one.
 func (s *stream) starting() bool {
