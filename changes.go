@@ -203,8 +203,13 @@ func (c *Changes) Empty() bool {
 	return len(c.Tables) == 0 && len(c.Altered) == 0 && len(c.Dropped) == 0 && len(c.Reshaped) == 0 && len(c.Passed) == 0
 }
 
-// maxSpare bounds the memory of a table that Reset keeps for the next use.
-const maxSpare = 8 << 20
+// maxSpare bounds the memory that one Reset keeps for the next use. Of a table nothing
+// is kept that is more than minSpare and four times what was used of it: else a stream
+// with a few rows at a time would go on holding what somebody's largest content took.
+const (
+	maxSpare = 8 << 20
+	minSpare = 64 << 10
+)
 
 // Enter takes a lane for a large row that is to be added, unless the content
 // has it already. Reset leaves it.
@@ -234,8 +239,10 @@ func (c *Changes) Leave() {
 // Reset empties c, keeping Position and Versioned. Nothing that Tables had may be
 // looked at any more: its memory may be used again, by anybody.
 func (c *Changes) Reset() {
+	kept := 0
 	for _, t := range c.Tables {
-		if t.Rows.Cap() <= maxSpare {
+		if n := t.Rows.Cap(); kept+n <= maxSpare && n <= max(minSpare, 4*t.Rows.Size()) {
+			kept += n
 			spareTables.Put(t)
 		}
 	}

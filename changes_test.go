@@ -16,15 +16,18 @@ func TestResetHoldsNothing(t *testing.T) {
 		return m.HeapAlloc
 	}
 	table := &Table{ID: "1", Columns: []Column{{ID: 1, Name: "id", Type: Type{Kind: TypeInt64}}}}
+	fill := func(c *Changes, rows int) {
+		tc := c.Table(table)
+		for i := range rows {
+			tc.Ops = append(tc.Ops, OpInsert)
+			tc.Rows.Vectors[0].AppendInt64(int64(i))
+		}
+	}
 	var all []*Changes
 	before := heap()
 	for range 20 {
 		c := &Changes{}
-		tc := c.Table(table)
-		for i := range 200_000 {
-			tc.Ops = append(tc.Ops, OpInsert)
-			tc.Rows.Vectors[0].AppendInt64(int64(i))
-		}
+		fill(c, 200_000)
 		all = append(all, c)
 	}
 	if full := heap(); full < before+20*200_000*8 {
@@ -38,6 +41,23 @@ func TestResetHoldsNothing(t *testing.T) {
 	}
 	if after := heap(); after > before+1<<20 {
 		t.Errorf("%d bytes before, %d after all were emptied", before, after)
+	}
+
+	// Nor do they while they read a few rows at a time, of what a large content took.
+	for range 3 {
+		for _, c := range all {
+			fill(c, 200_000)
+			c.Reset()
+			fill(c, 1)
+			c.Reset()
+			fill(c, 1)
+		}
+		if after := heap(); after > before+20*minSpare+1<<20 {
+			t.Errorf("%d bytes before, %d with a row in each", before, after)
+		}
+		for _, c := range all {
+			c.Reset()
+		}
 	}
 	runtime.KeepAlive(all)
 }

@@ -133,13 +133,20 @@ func (s *starter) run(ctx context.Context, sig syscall.Signal, change bool) (rep
 	if err := s.source.Exec(ctx, name(0), lab.Orders.Insert(s.rows, s.rows)); err != nil {
 		return nil, err
 	}
-	w, err := measure.Open(meters(map[string]measure.Meter{ours: s.program.CPU, sources: s.source.CPU}))
+	launched := false
+	w, err := measure.Open(meters(map[string]measure.Meter{sources: s.source.CPU, ours: func() (time.Duration, error) {
+		if !launched {
+			return 0, nil // what there is, is of the process before
+		}
+		return s.program.CPU()
+	}}))
 	if err != nil {
 		return nil, err
 	}
 	if err := s.program.Launch(); err != nil {
 		return nil, err
 	}
+	launched = true
 	await := func() error {
 		return s.program.AwaitRow(ctx, 5*time.Millisecond, name(0), "SELECT count(*) FROM public.orders", fmt.Sprint(s.rows))
 	}
