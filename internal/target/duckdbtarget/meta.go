@@ -3,6 +3,7 @@ package duckdbtarget
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -59,11 +60,11 @@ func initialize(ctx context.Context, c *conn, alias string, spec penstock.Databa
 // readSpec returns what a database says that it is; nil if it says nothing.
 // One of an older format is upgraded.
 func readSpec(ctx context.Context, c *conn, alias string) (*penstock.DatabaseSpec, error) {
-	tables, err := c.texts(ctx, "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? AND table_name = 'meta'", alias, metaSchema)
-	if err != nil || len(tables) == 0 {
-		return nil, err
-	}
+	// duckdb_tables() would look at those of all databases, again for each.
 	rows, err := c.texts(ctx, "SELECT key, value FROM "+ident(alias)+"."+metaSchema+".meta")
+	if ee := new(engineError); errors.As(err, &ee) && ee.class == "Catalog" {
+		return nil, nil // there is no such table
+	}
 	if err != nil {
 		return nil, err
 	}
