@@ -157,7 +157,7 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 	written := d.pending.removed
 	d.partial, d.pending = false, effects{}
 	d.accept(tx)
-	d.wrote(ctx, written)
+	d.wrote(ctx, written, len(b.Swap) > 0)
 	return nil
 }
 

@@ -123,6 +123,7 @@ func (w *chunkWriter) Commit(ctx context.Context, done penstock.Chunk) error {
 	defer w.d.mu.Unlock()
 	for _, c := range w.done {
 		w.d.gate.write(c.id, len(c.e.Hidden.Columns))
+		w.d.gate.loaded += c.rows
 		c.load.bad.Add(c.bad)
 		c.load.rows += c.rows
 		c.load.bytes += c.Bytes
