@@ -126,3 +126,44 @@ func TestSample(t *testing.T) {
 		t.Error("nothing has a median")
 	}
 }
+
+// TestTreeCPUNeverShrinks: what a process took is not lost while it passes, at its
+// end, from itself to the one that waits for it.
+func TestTreeCPUNeverShrinks(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c",
+		`n=0; while [ $n -lt 150 ]; do /bin/sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done'; n=$((n+1)); done; echo done; read x`)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close(); cmd.Wait() })
+	ended := make(chan error, 1)
+	go func() {
+		_, err := out.Read(make([]byte, 8))
+		ended <- err
+	}()
+	for before := time.Duration(0); ; {
+		now, err := TreeCPU(cmd.Process.Pid)
+		if err != nil || now < before {
+			t.Fatalf("%v after %v, %v", now, before, err)
+		}
+		before = now
+		select {
+		case err := <-ended:
+			if err != nil || before == 0 {
+				t.Errorf("%v at the end, %v", before, err)
+			}
+			return
+		default:
+		}
+	}
+}

@@ -59,22 +59,36 @@ func CPU(pid int) (time.Duration, error) {
 
 // TreeCPU returns the CPU time that a process and all its descendants have
 // taken, those that have ended included if they were waited for.
-func TreeCPU(pid int) (time.Duration, error) {
+func TreeCPU(pid int) (sum time.Duration, err error) {
+	for range 20 {
+		var whole bool
+		if sum, whole, err = treeCPU(pid); whole || err != nil {
+			break
+		}
+	}
+	return sum, err
+}
+
+// treeCPU also says whether no process ended meanwhile: what it took may be neither
+// in the sum nor in that of the one that waited for it, which was read before.
+func treeCPU(pid int) (sum time.Duration, whole bool, err error) {
 	pids, err := descendants(pid)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	var sum time.Duration
+	whole = true
 	for i, p := range pids {
 		s, err := readStat(p)
 		switch {
 		case err == nil:
 			sum += s.own + s.waited
 		case i == 0:
-			return 0, err
+			return 0, false, err
+		default:
+			whole = false
 		}
 	}
-	return sum, nil
+	return sum, whole, nil
 }
 
 // TitleCPU returns the CPU time of those descendants of a process that run now
