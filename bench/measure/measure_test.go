@@ -132,7 +132,7 @@ func TestSample(t *testing.T) {
 func TestTreeCPUNeverShrinks(t *testing.T) {
 	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c",
-		`n=0; while [ $n -lt 150 ]; do /bin/sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done'; n=$((n+1)); done; echo done; read x`)
+		`n=0; while [ $n -lt 60 ]; do /bin/sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done'; n=$((n+1)); done; echo done; read x`)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	in, err := cmd.StdinPipe()
 	if err != nil {
