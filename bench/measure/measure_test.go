@@ -2,6 +2,7 @@ package measure
 
 import (
 	"context"
+	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -34,25 +35,30 @@ func TestParseMachine(t *testing.T) {
 	}
 }
 
-// burn starts a shell whose child takes at least 100 ms of CPU time, and
-// returns it once the child has ended and been waited for.
-func burn(t *testing.T) *exec.Cmd {
+// shell starts a shell that ends with the test. What it prints comes from out.
+func shell(t *testing.T, script string) (cmd *exec.Cmd, out io.Reader) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c",
-		`/bin/sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done'; echo done; read x; exit 0`)
+	cmd = exec.CommandContext(t.Context(), "/bin/sh", "-c", script)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
+	if out, err = cmd.StdoutPipe(); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { in.Close(); cmd.Wait() })
+	return cmd, out
+}
+
+// burn starts a shell whose child takes at least 100 ms of CPU time, and
+// returns it once the child has ended and been waited for.
+func burn(t *testing.T) *exec.Cmd {
+	t.Helper()
+	cmd, out := shell(t, `/bin/sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done'; echo done; read x; exit 0`)
 	if _, err := out.Read(make([]byte, 8)); err != nil {
 		t.Fatal(err)
 	}
@@ -131,21 +137,7 @@ func TestSample(t *testing.T) {
 // end, from itself to the one that waits for it.
 func TestTreeCPUNeverShrinks(t *testing.T) {
 	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c",
-		`n=0; while [ $n -lt 60 ]; do /bin/sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done'; n=$((n+1)); done; echo done; read x`)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { in.Close(); cmd.Wait() })
+	cmd, out := shell(t, `n=0; while [ $n -lt 60 ]; do /bin/sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done'; n=$((n+1)); done; echo done; read x`)
 	ended := make(chan error, 1)
 	go func() {
 		_, err := out.Read(make([]byte, 8))
