@@ -38,12 +38,13 @@ func TestStatementsWaitForTheStart(t *testing.T) {
 		b.active()
 		b.stop()
 		b.make()
-		done := make(chan error, 1)
+		done := make(chan error, 2)
 		f := penstock.Refresh{Tables: []penstock.TableName{{Name: "a"}}}
 		go func() {
 			_, err := b.sup.Refresh(t.Context(), "analytics", "app", f)
 			done <- err
 		}()
+		go func() { done <- b.sup.AwaitStart(t.Context(), "analytics", "app") }()
 		b.after(time.Second)
 		select {
 		case err := <-done:
@@ -53,7 +54,7 @@ func TestStatementsWaitForTheStart(t *testing.T) {
 		_, err := b.sup.Refresh(t.Context(), "analytics", "none", f)
 		wantKind(t, err, penstock.KindNotFound, "no integration replicates into database none")
 		b.start()
-		if err := <-done; err != nil {
+		if err := errors.Join(<-done, <-done); err != nil {
 			t.Errorf("after the start: %v", err)
 		}
 		b.stop()
