@@ -60,8 +60,9 @@ type App struct {
 
 	lane      *penstock.Lane // of large rows
 	room      *pipeline.Room // of the streams
-	verifying chan struct{}  // holds one while a verification runs that somebody waits for
-	remedying chan struct{}  // likewise of AUTO_REMEDIATION, which may take long, and which nobody is to wait for
+	starts    *pipeline.Starts
+	verifying chan struct{} // holds one while a verification runs that somebody waits for
+	remedying chan struct{} // likewise of AUTO_REMEDIATION, which may take long, and which nobody is to wait for
 }
 
 // Names in the data folder, beside those of package duckdbtarget.
@@ -82,7 +83,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *App, err err
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	a := &App{cfg: cfg, log: opts.Logger, opts: opts, scheme: "http", warehouses: map[string]*duckdbtarget.Warehouse{},
-		journals: map[string]*journal.Journal{}, endpoints: map[string]*pgwire.Server{}, lane: penstock.NewLane(), room: pipeline.NewRoom(cfg.Memory / roomParts), verifying: make(chan struct{}, 1), remedying: make(chan struct{}, 1)}
+		journals: map[string]*journal.Journal{}, endpoints: map[string]*pgwire.Server{}, lane: penstock.NewLane(), room: pipeline.NewRoom(cfg.Memory / roomParts), starts: pipeline.NewStarts(startsAtATime), verifying: make(chan struct{}, 1), remedying: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			a.close()

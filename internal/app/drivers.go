@@ -95,6 +95,9 @@ const (
 	// roomParts: that part of the memory may be taken by the rows that streams have in
 	// hand, which pass through it in several copies.
 	roomParts = 8
+	// startsAtATime streams start at a time: enough for a source that is far away, where
+	// each waits for answers most of the time.
+	startsAtATime = 16
 )
 
 // runner makes what carries one stream.
@@ -128,6 +131,7 @@ func (a *App) runner(in penstock.Integration, db penstock.DestinationDatabase) (
 		Options:     db.Options,
 		Memory:      min(max(a.cfg.Memory/4, minStreamMemory), maxStreamMemory),
 		Room:        a.room,
+		Starts:      a.starts,
 		MostTables:  max(minMostTables, int(engineMemory(a.cfg.Memory)/int64(len(a.cfg.Targets))/tableRoom)),
 		MinInterval: a.cfg.Target(name).FlushMinInterval,
 		BadValues:   pipeline.BadValuePolicy(a.cfg.Target(name).OnBadValue),

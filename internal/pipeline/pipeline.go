@@ -26,6 +26,9 @@ type Config struct {
 	Memory int64
 	// Room bounds the rows held by all pipelines that share it; nil is no bound.
 	Room *Room
+	// Starts bounds how many of the pipelines that share it start at a time; nil is no
+	// bound.
+	Starts *Starts
 	// MinInterval is the shortest pause between two batches while caught up;
 	// 0 is 25 ms.
 	MinInterval time.Duration
@@ -64,6 +67,7 @@ type Pipeline struct {
 
 	capture  penstock.Capture
 	writer   *writer
+	arrived  func()                  // gives back the place among those that start
 	current  atomic.Pointer[running] // for Refresh; nil while there is no destination
 	started  chan struct{}           // closed once current has been set, or the pipeline has ended
 	begin    func()                  // closes it
@@ -83,7 +87,8 @@ type Pipeline struct {
 	beside   *beside       // a load beside the stream; nil if there is none
 	told     told
 	passed   *sight       // what was seen at the source, passed since, and is to be carried out
-	shrink   atomic.Int32 // how often the limit has been halved
+	shrink   atomic.Int32 // how often the limit has been halved; see shrinkBatches
+	calm     calm
 
 	pause        time.Duration          // before the next load, after the limit was reached in one
 	cannotFollow bool                   // the next load is made while no stream is open
@@ -154,6 +159,10 @@ func (p *Pipeline) Run(ctx context.Context) error {
 }
 
 func (p *Pipeline) run(ctx context.Context) (err error) {
+	if p.arrived, err = p.cfg.Starts.enter(ctx); err != nil {
+		return err
+	}
+	defer p.arrived()
 	spec := p.cfg.Capture
 	spec.Waiting = p.status.setWaiting
 	p.capture = p.cfg.Source.Capture(spec)
@@ -252,6 +261,9 @@ func (p *Pipeline) turn(ctx context.Context) error {
 	if err := p.carryOut(ctx, t); err != nil {
 		return err
 	}
+	if len(t.load) > 0 {
+		p.arrived()
+	}
 	follower, canFollow := p.capture.(penstock.Follower)
 	switch {
 	case len(t.load) == 0 || p.loading():
@@ -265,7 +277,7 @@ func (p *Pipeline) turn(ctx context.Context) error {
 	}
 	err = p.replicate(ctx, t)
 	if penstock.KindOf(err) == penstock.KindFull && penstock.ProblemOf(err) != penstock.ProblemDiskFull && p.limit() > minLimit {
-		p.shrink.Add(1)
+		p.shrinkBatches(time.Now())
 		p.log.Warn("out of memory, trying smaller batches", "limit", p.limit(), "error", err)
 		return errAbandoned // the destination may have to give up what the batch has left in memory
 	}

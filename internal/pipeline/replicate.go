@@ -54,6 +54,7 @@ func (p *Pipeline) replicate(ctx context.Context, t *turn) (err error) {
 	}
 	defer func() { err = errors.Join(err, stream.Close()) }()
 	p.status.streaming()
+	p.arrived()
 	p.log.Info("streaming", "from", p.writer.position, "tables", len(t.tables))
 	r := &replication{p: p, stream: stream, writer: p.writer, tables: t.tables, from: p.writer.position, reached: make(chan struct{}, 1), mender: newMender(p, t.mend), keeper: newKeeper(p, t),
 		free: make(chan *penstock.Changes, 2), full: make(chan *penstock.Changes), applied: make(chan struct{}, 1), done: make(chan struct{})}
@@ -61,7 +62,7 @@ func (p *Pipeline) replicate(ctx context.Context, t *turn) (err error) {
 	defer r.share.end()
 	defer close(r.done)
 	for range cap(r.free) {
-		c := &penstock.Changes{Versioned: r.keeper.versioned, MostTables: r.p.mostTables()}
+		c := &penstock.Changes{Versioned: r.keeper.versioned}
 		defer c.Leave()
 		r.free <- c
 	}
@@ -97,7 +98,7 @@ func (r *replication) read(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		c.Position = at
+		c.Position, c.MostTables = at, r.p.mostTables()
 		last, err := r.fill(ctx, c, open)
 		if err != nil {
 			return err
@@ -131,7 +132,8 @@ func (r *replication) fill(ctx context.Context, c *penstock.Changes, open bool) 
 		if err := r.stream.Next(ctx, c, r.share.limit(r.p.limit())); err != nil {
 			return false, err
 		}
-		r.share.filling.hold(c.Size())
+		size := c.Size()
+		r.share.filling.hold(size)
 		r.p.status.read(c)
 		if len(c.Reshaped) > 0 {
 			r.stop.Store(true)
@@ -148,7 +150,7 @@ func (r *replication) fill(ctx context.Context, c *penstock.Changes, open bool) 
 		}
 		r.p.status.pending(c)
 		r.filled.Store(true)
-		if len(c.Passed) > 0 || c.Size() >= r.share.limit(r.p.limit())/2 || c.Full() || c.InLane() {
+		if len(c.Passed) > 0 || size >= r.share.limit(r.p.limit())/2 || c.Full() || c.InLane() {
 			return false, nil
 		}
 		// The end of a transaction whose beginning is being applied is waited for by all
@@ -248,6 +250,7 @@ func (r *replication) applyAll(ctx context.Context) error {
 		if err := r.applyOne(ctx, c, apply); err != nil {
 			return err
 		}
+		r.p.growBatches(time.Now())
 		fill(r.applied)
 		r.p.status.arrived(c.Position, c.Open)
 		work := time.Since(began) - (apply.waited - waited) // others had the turn meanwhile

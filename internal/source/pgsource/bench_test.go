@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"penstock"
 )
@@ -189,5 +190,42 @@ func TestDecodingAllocates(t *testing.T) { // alone, since others' allocations c
 		if got := testing.AllocsPerRun(5, func() { copyAll(t, table, types, rows, m, n) }); got > allowed {
 			t.Errorf("COPY: %v allocations for %d rows", got, n)
 		}
+	}
+}
+
+// TestDecodingCost: decoding a row costs no more among many than among few, nor much
+// more where each has a transaction of its own. The least of several runs, taking turns, counts.
+func TestDecodingCost(t *testing.T) { // alone, since it takes time
+	const rows = 5000
+	type content struct {
+		rows, per int
+		least     time.Duration
+		decode    func()
+	}
+	contents := []*content{{rows: rows, per: 100}, {rows: 8 * rows, per: 100}, {rows: rows, per: 1}}
+	for _, c := range contents {
+		s, messages := benchStream(t, c.rows, c.per)
+		var changes penstock.Changes
+		c.decode = func() {
+			changes.Reset()
+			decodeAll(t, s, messages, &changes, c.rows)
+		}
+		c.decode()
+	}
+	for range 7 {
+		for _, c := range contents {
+			began := time.Now()
+			c.decode()
+			if took := time.Since(began); c.least == 0 || took < c.least {
+				c.least = took
+			}
+		}
+	}
+	perRow := func(c *content) float64 { return float64(c.least) / float64(c.rows) }
+	if ratio := perRow(contents[1]) / perRow(contents[0]); ratio > 3 {
+		t.Errorf("among eight times as many a row costs %.1f times as much", ratio)
+	}
+	if ratio := perRow(contents[2]) / perRow(contents[0]); ratio > 4 {
+		t.Errorf("in a transaction of its own a row costs %.1f times as much", ratio)
 	}
 }

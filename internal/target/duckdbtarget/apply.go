@@ -91,7 +91,7 @@ func (d *Destination) apply(ctx context.Context, prev penstock.Position, b *pens
 		}
 		bad.Add(d.pending.bad[tb.Table.ID])
 		d.pending.bad[tb.Table.ID] = bad
-		d.pending.removed[tb.Table.ID] = d.pending.removed[tb.Table.ID] || len(tb.Remove) > 0
+		d.pending.removed[tb.Table.ID] = d.pending.removed[tb.Table.ID] || len(tb.Remove) > 0 || tb.Truncate
 		d.pending.rows = true
 	}
 	d.pending.states = append(d.pending.states, b.States...)
@@ -331,17 +331,19 @@ func (d *Destination) removeKeys(ctx context.Context, v *version, tb *penstock.T
 		}
 		fmt.Fprintf(&where, "t.%s = gone.%s", ident(v.Columns[c]), names[i])
 	}
-	// Looking for the keys in a large table divides well. The condition, which all
-	// of them fulfil, has the engine look into a Bloom filter of them first: it does
-	// so where it takes the keys for a selection of others (BenchmarkRemove).
-	const chosen = "(SELECT * FROM gone WHERE k0 IS NOT NULL)"
 	defer d.writer.inst.crew.help(helpWriter)()
 	var bad penstock.BadValues
-	if err := d.feed(ctx, "DELETE FROM "+d.table(v)+" AS t USING "+chosen+" AS gone WHERE "+where.String(), "gone", names, types, columns, len(tb.Remove), &bad); err != nil {
+	if err := d.feed(ctx, "DELETE FROM "+d.table(v)+" AS t USING "+chosen("gone")+" AS gone WHERE "+where.String(), "gone", names, types, columns, len(tb.Remove), &bad); err != nil {
 		return err
 	}
 	return tb.Nameless(bad)
 }
+
+// chosen returns a table of keys, k0 and so on, to look for in a large table, which
+// divides well. The condition, which all of them fulfil, has the engine look into a
+// Bloom filter of them first: it does so where it takes the keys for a selection of
+// others (BenchmarkRemove).
+func chosen(keys string) string { return "(SELECT * FROM " + keys + " WHERE k0 IS NOT NULL)" }
 
 // feed runs a statement over rows that it finds as a table of that name. It
 // counts in bad the values that the engine cannot hold.
@@ -372,17 +374,21 @@ func (d *Destination) feed(ctx context.Context, sql, table string, names []strin
 	})
 }
 
-// logicalType returns the engine's type for values of t. JSON is text there.
+// logicalTypes are the engine's types for those that have no parameters. JSON is text
+// there.
+var logicalTypes = map[penstock.TypeKind]duck.Type{
+	penstock.TypeBool: duck.TypeBoolean, penstock.TypeInt16: duck.TypeSmallInt, penstock.TypeInt32: duck.TypeInteger,
+	penstock.TypeInt64: duck.TypeBigInt, penstock.TypeFloat32: duck.TypeFloat, penstock.TypeFloat64: duck.TypeDouble,
+	penstock.TypeText: duck.TypeVarchar, penstock.TypeBytes: duck.TypeBlob, penstock.TypeDate: duck.TypeDate,
+	penstock.TypeTime: duck.TypeTime, penstock.TypeTimeTZ: duck.TypeTimeTZ, penstock.TypeTimestamp: duck.TypeTimestamp,
+	penstock.TypeTimestampTZ: duck.TypeTimestampTZ, penstock.TypeInterval: duck.TypeInterval, penstock.TypeUUID: duck.TypeUUID,
+	penstock.TypeJSON: duck.TypeVarchar,
+}
+
+// logicalType returns the engine's type for values of t.
 func logicalType(t penstock.Type) duck.LogicalType {
 	if t.Kind == penstock.TypeDecimal {
 		return duck.CreateDecimalType(t.Precision, t.Scale)
 	}
-	return duck.CreateLogicalType(map[penstock.TypeKind]duck.Type{
-		penstock.TypeBool: duck.TypeBoolean, penstock.TypeInt16: duck.TypeSmallInt, penstock.TypeInt32: duck.TypeInteger,
-		penstock.TypeInt64: duck.TypeBigInt, penstock.TypeFloat32: duck.TypeFloat, penstock.TypeFloat64: duck.TypeDouble,
-		penstock.TypeText: duck.TypeVarchar, penstock.TypeBytes: duck.TypeBlob, penstock.TypeDate: duck.TypeDate,
-		penstock.TypeTime: duck.TypeTime, penstock.TypeTimeTZ: duck.TypeTimeTZ, penstock.TypeTimestamp: duck.TypeTimestamp,
-		penstock.TypeTimestampTZ: duck.TypeTimestampTZ, penstock.TypeInterval: duck.TypeInterval, penstock.TypeUUID: duck.TypeUUID,
-		penstock.TypeJSON: duck.TypeVarchar,
-	}[t.Kind])
+	return duck.CreateLogicalType(logicalTypes[t.Kind])
 }

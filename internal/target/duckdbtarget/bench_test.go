@@ -161,45 +161,85 @@ func BenchmarkApply(b *testing.B) {
 	}
 }
 
-// TestApplyingAllocates: what applying a batch allocates on our side is little
-// for each chunk of the engine, and nothing for a row.
-func TestApplyingAllocates(t *testing.T) { // alone, since others' allocations count as well
-	ctx := context.Background()
-	dir := t.TempDir()
-	w := openWarehouse(t, Config{Dir: filepath.Join(dir, "warehouse")})
+// applied is a table to apply batches of benchBatch to.
+type applied struct {
+	d     penstock.Destination
+	shape *penstock.Table
+	size  int
+	next  int64
+	at    int
+	r     *rand.Rand
+}
+
+func newApplied(t *testing.T, size int) *applied {
+	t.Helper()
+	ctx := t.Context()
+	w := openWarehouse(t, Config{Dir: filepath.Join(t.TempDir(), "warehouse")})
 	d, err := w.Open(ctx, penstock.DatabaseSpec{Name: "bench", Integration: "i"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.Close()
-	shape, r := benchShape(), rand.New(rand.NewPCG(1, 2))
-	const size = 40_000
-	rows := penstock.NewRows(shape)
+	t.Cleanup(func() { d.Close() })
+	a := &applied{d: d, shape: benchShape(), size: size, next: int64(size), r: rand.New(rand.NewPCG(1, 2))}
+	rows := penstock.NewRows(a.shape)
 	for i := range size {
-		benchRow(rows, int64(i), r)
+		benchRow(rows, int64(i), a.r)
 	}
 	for _, err := range []error{
-		d.Ensure(ctx, shape), targettest.Append(ctx, d, shape.ID, rows, nil), d.Loaded(ctx, map[penstock.TableID]penstock.Snapshot{shape.ID: "s"}),
-		d.Apply(ctx, "", &penstock.Batch{Next: "0", Swap: []penstock.TableID{shape.ID}}),
+		d.Ensure(ctx, a.shape), targettest.Append(ctx, d, a.shape.ID, rows, nil), d.Loaded(ctx, map[penstock.TableID]penstock.Snapshot{a.shape.ID: "s"}),
+		d.Apply(ctx, "", &penstock.Batch{Next: "0", Swap: []penstock.TableID{a.shape.ID}}),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	next, at := int64(size), 0
+	return a
+}
+
+func (a *applied) batch(n int) penstock.TableBatch {
+	return benchBatch(a.shape, n, &a.next, a.size, a.r, false)
+}
+
+func (a *applied) apply(t *testing.T, tb penstock.TableBatch) {
+	err := a.d.Apply(t.Context(), penstock.Position(fmt.Sprint(a.at)), &penstock.Batch{Next: penstock.Position(fmt.Sprint(a.at + 1)), Tables: []penstock.TableBatch{tb}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.at++
+}
+
+// TestApplyingAllocates: what applying a batch allocates on our side is little
+// for each chunk of the engine, and nothing for a row.
+func TestApplyingAllocates(t *testing.T) { // alone, since others' allocations count as well
+	a := newApplied(t, 40_000)
 	allocations := func(n int) float64 {
-		tb := benchBatch(shape, n, &next, size, r, false)
-		return testing.AllocsPerRun(3, func() {
-			err := d.Apply(ctx, penstock.Position(fmt.Sprint(at)), &penstock.Batch{Next: penstock.Position(fmt.Sprint(at + 1)), Tables: []penstock.TableBatch{tb}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			at++
-		})
+		tb := a.batch(n)
+		return testing.AllocsPerRun(3, func() { a.apply(t, tb) })
 	}
 	few, many := allocations(100), allocations(20_000)
 	if perRow := (many - few) / 19_900; perRow > 0.02 {
 		t.Errorf("%v allocations for 100 rows, %v for 20,000: %.3f for each more", few, many, perRow)
+	}
+}
+
+// TestApplyingCost: a change costs no more in a large batch than in a small one. The
+// least of several runs, taking turns, counts.
+func TestApplyingCost(t *testing.T) { // alone, since it takes time
+	a := newApplied(t, 100_000)
+	const few, many = 2500, 20_000
+	least := map[int]float64{}
+	for range 5 {
+		for _, n := range []int{few, many} {
+			tb := a.batch(n)
+			before := cpuSeconds()
+			a.apply(t, tb)
+			if took := (cpuSeconds() - before) / float64(n); least[n] == 0 || took < least[n] {
+				least[n] = took
+			}
+		}
+	}
+	if ratio := least[many] / least[few]; ratio > 1.5 {
+		t.Errorf("a change of %d costs %.1f times as much as one of %d", many, ratio, few)
 	}
 }
 

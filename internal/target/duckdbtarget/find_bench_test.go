@@ -82,3 +82,51 @@ func keyRow(rows *penstock.Rows, n int64) {
 		}
 	}
 }
+
+// BenchmarkPatch updates rows that are spread over all of a table of documents and
+// leaves the documents unchanged: they have to be fetched, and those of other rows have
+// not.
+func BenchmarkPatch(b *testing.B) {
+	const size, document = 200_000, 3000
+	ctx := context.Background()
+	for _, n := range []int{20, 200, 2000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			_, d := benchDestination(b)
+			shape := &penstock.Table{ID: "1", Schema: "public", Name: "bench", Identity: penstock.IdentityKey, Key: []int{0}}
+			for i, kind := range []penstock.TypeKind{penstock.TypeInt64, penstock.TypeInt32, penstock.TypeText} {
+				shape.Columns = append(shape.Columns, penstock.Column{ID: penstock.ColumnID(i), Name: fmt.Sprintf("c%d", i), Type: penstock.Type{Kind: kind}})
+			}
+			r := rand.New(rand.NewPCG(1, 2))
+			text := make([]byte, document)
+			benchTable(b, d, shape, size, func(rows *penstock.Rows, n int64) {
+				for i := range text {
+					text[i] = 'a' + byte(r.Int32N(26))
+				}
+				rows.Vectors[0].AppendInt64(n)
+				rows.Vectors[1].AppendInt32(0)
+				rows.Vectors[2].AppendWith(func(b []byte) []byte { return append(b, text...) })
+			})
+			at, cpu := 0, 0.0
+			b.ResetTimer()
+			for b.Loop() {
+				b.StopTimer()
+				tb := penstock.TableBatch{Table: shape, Rows: penstock.NewRows(shape)}
+				for i, k := range r.Perm(size)[:n] {
+					tb.Rows.Vectors[0].AppendInt64(int64(k))
+					tb.Rows.Vectors[1].AppendInt32(int32(at))
+					tb.Rows.Vectors[2].AppendUnchanged()
+					tb.Remove, tb.Put, tb.Base = append(tb.Remove, int32(i)), append(tb.Put, int32(i)), append(tb.Base, int32(i))
+				}
+				before := cpuSeconds()
+				b.StartTimer()
+				err := d.Apply(ctx, penstock.Position(fmt.Sprint(at)), &penstock.Batch{Next: penstock.Position(fmt.Sprint(at + 1)), Tables: []penstock.TableBatch{tb}})
+				if err != nil {
+					b.Fatal(err)
+				}
+				cpu += cpuSeconds() - before
+				at++
+			}
+			b.ReportMetric(cpu*1e3/float64(b.N), "cpu-ms/batch")
+		})
+	}
+}

@@ -176,6 +176,10 @@ func (d *Destination) removes(v *version) {
 func (d *Destination) lighten(ctx context.Context) error {
 	var heavy []*version
 	d.mu.Lock()
+	if len(d.weights) == 0 {
+		d.mu.Unlock()
+		return nil
+	}
 	for _, e := range d.entries {
 		for _, v := range []*version{e.Readable, e.Hidden} {
 			if v == nil {

@@ -2,6 +2,7 @@ package duckdbtarget
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -96,22 +97,23 @@ func (d *Destination) fetchPatches(ctx context.Context, v *version, tb *penstock
 		one = " QUALIFY row_number() OVER (PARTITION BY s.n) = 1"
 	}
 
-	const staged = "_penstock_stage"
+	const staged, found = "_penstock_stage", "_penstock_found"
 	if err := d.writer.exec(ctx, "CREATE OR REPLACE TEMP TABLE "+staged+" ("+strings.Join(declared, ", ")+")"); err != nil {
 		return err
 	}
 	if err := d.stage(ctx, staged, columns, len(patches), bad); err != nil {
 		return err
 	}
-	if err := d.writer.execAll(ctx,
-		"CREATE OR REPLACE TEMP TABLE _penstock_patch AS SELECT "+strings.Join(selected, ", ")+
-			" FROM temp.main."+staged+" AS s JOIN "+d.table(v)+" AS t ON "+strings.Join(where, " AND ")+one,
-	); err != nil {
+	// Where the rows are is found by their keys alone, so that of the values no more are
+	// read than fetchFound has to.
+	defer d.writer.inst.crew.help(helpWriter)()
+	if err := d.writer.exec(ctx, "CREATE OR REPLACE TEMP TABLE "+found+" AS SELECT s.*, t.rowid AS "+foundRow+", row_number() OVER (ORDER BY t.rowid) AS "+foundNumber+
+		" FROM "+chosen("temp.main."+staged)+" AS s JOIN "+d.table(v)+" AS t ON "+strings.Join(where, " AND ")+one); err != nil {
 		return err
 	}
 	missing := len(tb.Missing)
 	if tb.Mend {
-		if err := d.noteMissing(ctx, tb, staged); err != nil {
+		if err := d.noteMissing(ctx, tb, staged, found); err != nil {
 			return err
 		}
 	}
@@ -119,20 +121,61 @@ func (d *Destination) fetchPatches(ctx context.Context, v *version, tb *penstock
 	if err := d.writer.exec(ctx, "DROP TABLE temp.main."+staged); err != nil {
 		return err
 	}
-	n, err := d.writer.texts(ctx, "SELECT count(*)::VARCHAR FROM "+patchTable)
+	n, err := d.fetchFound(ctx, v, found, strings.Join(selected, ", "))
 	if err != nil {
 		return err
 	}
-	if n[0][0] != fmt.Sprint(len(patches)-missing) {
-		return penstock.Errorf(penstock.KindStale, "apply to %s of database %q: of the %d rows that updates build on %s are there",
-			tb.Table, d.db.name, len(patches), n[0][0])
+	if n != len(patches)-missing {
+		return penstock.Errorf(penstock.KindStale, "apply to %s of database %q: of the %d rows that updates build on %d are there",
+			tb.Table, d.db.name, len(patches), n)
 	}
 	return d.weighPatches(ctx, v, tb.Rows, len(patches)-missing)
 }
 
-// noteMissing fills in tb.Missing: what was staged and is not in patchTable.
-func (d *Destination) noteMissing(ctx context.Context, tb *penstock.TableBatch, staged string) error {
-	rows, err := d.writer.texts(ctx, "SELECT n::VARCHAR FROM temp.main."+staged+" AS s WHERE NOT EXISTS (FROM "+patchTable+" AS p WHERE p.n = s.n)")
+const (
+	foundRow    = "_penstock_row"    // the rowid
+	foundNumber = "_penstock_number" // from 1, in the order of the rowids, not without gaps
+	// mostNamed is how many rows the engine is told one by one when a statement reads
+	// them, its dynamic_or_filter_threshold; of more it knows the first and the last one only.
+	mostNamed = 50
+	// mostFetches is how many statements are worth it to tell it more of them.
+	mostFetches = 20
+)
+
+// fetchFound makes patchTable of the rows that have been found, with what is selected
+// from them and their table, and returns how many there are. Each value is read with the
+// 2,048 around it at the least. Where the rows are so few in a large table that most of
+// those are not wanted, they are read some at a time: else all of the table would be,
+// documents of some kilobytes for the most part, in each batch (BenchmarkPatch).
+func (d *Destination) fetchFound(ctx context.Context, v *version, found, selected string) (n int, err error) {
+	r, err := d.writer.texts(ctx, "SELECT count(*)::VARCHAR, coalesce(max("+foundNumber+"), 0)::VARCHAR, coalesce((max("+foundRow+") - min("+foundRow+")) // "+strconv.Itoa(chunkRows)+", 0)::VARCHAR FROM temp.main."+found)
+	if err != nil {
+		return 0, err
+	}
+	n, err1 := strconv.Atoi(r[0][0])
+	last, err2 := strconv.Atoi(r[0][1])
+	between, err3 := strconv.Atoi(r[0][2]) // the first and the last one, in vectors
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return 0, err
+	}
+	each := max(last, 1)
+	if n <= mostNamed*mostFetches && between > n {
+		each = mostNamed
+	}
+	into := "CREATE OR REPLACE TEMP TABLE _penstock_patch AS "
+	for from := 0; from == 0 || from < last; from += each {
+		if err := d.writer.exec(ctx, into+"SELECT "+selected+" FROM (SELECT * FROM temp.main."+found+" WHERE "+foundNumber+" > "+strconv.Itoa(from)+
+			" AND "+foundNumber+" <= "+strconv.Itoa(from+each)+") AS s JOIN "+d.table(v)+" AS t ON t.rowid = s."+foundRow); err != nil {
+			return 0, err
+		}
+		into = "INSERT INTO " + patchTable + " "
+	}
+	return n, d.writer.exec(ctx, "DROP TABLE temp.main."+found)
+}
+
+// noteMissing fills in tb.Missing: what was staged and has not been found.
+func (d *Destination) noteMissing(ctx context.Context, tb *penstock.TableBatch, staged, found string) error {
+	rows, err := d.writer.texts(ctx, "SELECT n::VARCHAR FROM temp.main."+staged+" AS s WHERE NOT EXISTS (FROM temp.main."+found+" AS f WHERE f.n = s.n)")
 	if err != nil {
 		return err
 	}

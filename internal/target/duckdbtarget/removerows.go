@@ -29,6 +29,7 @@ func (d *Destination) removeRows(ctx context.Context, v *version, tb *penstock.T
 	for c := range values {
 		values[c] = fmt.Sprintf("any_value(c%d) AS c%d", c, c)
 	}
+	defer d.writer.inst.crew.help(helpWriter)() // looking for them divides well
 	// g: each distinct row to remove, and how often. The stored rows that
 	// equal it are numbered, and that many of them go.
 	n, err := d.writer.count(ctx,
