@@ -38,7 +38,7 @@ func run(ctx context.Context) (err error) {
 	flag.Parse()
 
 	if *draw {
-		return report.Write(r.Dir, question.Asked())
+		return report.Write(r.Dir, question.Asked(r.Scale))
 	}
 	var questions []*question.Question
 	for _, n := range strings.Split(*names, ",") {
@@ -59,9 +59,9 @@ func run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, env.Close()) }()
 	env.Profiles, env.Once = *profiles, r.Scale.Quick
 	for _, q := range questions {
-		if err := q.Measure(ctx, env, r); err != nil {
-			return errors.Join(err, report.Write(r.Dir, question.Asked()))
+		if err = errors.Join(err, q.Measure(ctx, env, r)); ctx.Err() != nil {
+			break
 		}
 	}
-	return report.Write(r.Dir, question.Asked())
+	return errors.Join(err, report.Write(r.Dir, question.Asked(r.Scale)))
 }

@@ -49,6 +49,7 @@ type Penstock struct {
 	api, sql string // host:port
 	pprof    string
 	http     http.Client
+	arns     map[string]string // of sources and targets, by name, once asked for
 }
 
 const (
@@ -169,13 +170,34 @@ func (p *Penstock) PeakRSS() (float64, error) {
 	return float64(n) / (1 << 20), err
 }
 
+// ForgetPeak has PeakRSS count anew from what is resident now.
+func (p *Penstock) ForgetPeak() error { return measure.ForgetPeak(p.PID()) }
+
+// Resolve finds out the ARNs of sources or targets, so that creating an integration
+// need not.
+func (p *Penstock) Resolve(ctx context.Context, names ...string) error {
+	for _, name := range names {
+		if _, err := p.arn(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // arn returns the ARN of a source or target.
 func (p *Penstock) arn(ctx context.Context, name string) (string, error) {
+	if arn := p.arns[name]; arn != "" {
+		return arn, nil
+	}
 	out, err := exec.CommandContext(ctx, p.env.binary, "arn", name, "--config", p.config()).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("penstock arn %s: %w\n%s", name, err, out)
 	}
-	return strings.TrimSpace(string(out)), nil
+	if p.arns == nil {
+		p.arns = map[string]string{}
+	}
+	p.arns[name] = strings.TrimSpace(string(out))
+	return p.arns[name], nil
 }
 
 func (p *Penstock) client() *rds.Client {

@@ -112,6 +112,16 @@ func (p *Process) CPU() (time.Duration, error) {
 	return t, nil
 }
 
+// EndedPeakRSS returns the most memory that the process had resident, or a child of its
+// that it waited for, in MiB. It has ended.
+func (p *Process) EndedPeakRSS() float64 {
+	<-p.done
+	if u, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		return float64(u.Maxrss) / 1024 // KiB, getrusage(2)
+	}
+	return 0
+}
+
 // tailBuffer keeps the end of what is written to it.
 type tailBuffer struct {
 	mu sync.Mutex

@@ -58,11 +58,6 @@ func (e *Env) StartServer(ctx context.Context, settings map[string]string) (*Ser
 // CPU is a measure.Meter of all of the server's processes.
 func (s *Server) CPU() (time.Duration, error) { return measure.TreeCPU(s.pid) }
 
-// WalsenderCPU is a measure.Meter of the walsenders that run now.
-func (s *Server) WalsenderCPU() (time.Duration, error) {
-	return measure.TitleCPU(s.pid, "postgres: walsender")
-}
-
 // Query returns the only row of a query, as text, values separated by "|".
 func (s *Server) Query(ctx context.Context, database, sql string) (string, error) {
 	conn, err := s.Conn(ctx, database)

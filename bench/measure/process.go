@@ -91,27 +91,6 @@ func treeCPU(pid int) (sum time.Duration, whole bool, err error) {
 	return sum, whole, nil
 }
 
-// TitleCPU returns the CPU time of those descendants of a process that run now
-// and whose command line has a text: PostgreSQL's server processes say there
-// what they are.
-func TitleCPU(pid int, title string) (time.Duration, error) {
-	pids, err := descendants(pid)
-	if err != nil {
-		return 0, err
-	}
-	var sum time.Duration
-	for _, p := range pids {
-		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p))
-		if err != nil || !bytes.Contains(line, []byte(title)) {
-			continue
-		}
-		if s, err := readStat(p); err == nil {
-			sum += s.own
-		}
-	}
-	return sum, nil
-}
-
 // descendants returns a process, first, and those below it.
 func descendants(pid int) ([]int, error) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")

@@ -62,3 +62,7 @@ func (w *Window) Close() error {
 	w.Stolen = float64(stolen-w.stolen) / capacity
 	return nil
 }
+
+// Disturbed is the part of the machine that was not to be had: what others took,
+// and what a hypervisor kept from it.
+func (w *Window) Disturbed() float64 { return w.Others + w.Stolen }

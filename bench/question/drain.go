@@ -177,7 +177,9 @@ func (d *drainer) receive(ctx context.Context) (report.Run, error) {
 	if err := errors.Join(receiver.Wait(ctx), w.Close()); err != nil {
 		return nil, err
 	}
-	return drained(w, d.changes), d.source.DropSlot(ctx, database, slot)
+	run := drained(w, d.changes)
+	run[peak] = receiver.EndedPeakRSS()
+	return run, d.source.DropSlot(ctx, database, slot)
 }
 
 func (d *drainer) native(ctx context.Context) (run report.Run, err error) {

@@ -32,10 +32,10 @@ var freshness = &Question{
 	Name: "freshness",
 	Frame: report.Result{
 		Title: "Freshness",
-		Asks: "Applications change a table of a million rows (40 % inserts, 50 % updates spread uniformly, 10 % deletes; five rows per transaction, `synchronous_commit` on) at a steady rate. " +
+		Asks: "Applications change a table of a million rows (40 % inserts, 50 % updates spread uniformly, 10 % deletes; five rows per transaction, at 10,000 a second fifty, `synchronous_commit` on) at a steady rate. " +
 			"Twenty times a second one row more is committed in another table; its lag runs from when the client was told that it is committed until a query at the SQL endpoint, asked again every " +
 			"five milliseconds, answers with it. *Idle* asks nothing else of the warehouse; *while queries run* one session asks aggregations over the whole table, one after the other, without " +
-			"a pause. CPU is measured in windows of their own, without those who ask for the newest row.",
+			"a pause. CPU is measured in windows of their own, without those who ask for the newest row. What was written more slowly than it should be meets no goal.",
 		Metrics: []report.Metric{
 			{Key: p50, Title: "p50, ms", Spread: true}, {Key: p99, Title: "p99, ms", Spread: true}, {Key: most, Title: "max, ms"},
 			{Key: cores, Title: "its CPU, of a core", Digits: 2}, {Key: ours, Title: "its CPU s per million", Digits: 1}, {Key: applied, Title: "changes/s"}, {Key: queried, Title: "queries/s", Digits: 1},
@@ -54,22 +54,41 @@ var freshness = &Question{
 
 func judgeFreshness(r *report.Result) (goals []report.Goal) {
 	for _, g := range []struct {
-		name     string
-		p50, p99 float64
-	}{{"1,000 changes/s", 100, 500}, {"10,000 changes/s", 200, 500}} {
+		name           string
+		rate, p50, p99 float64
+	}{{"1,000 changes/s", 1000, 100, 500}, {"10,000 changes/s", 10_000, 200, 500}} {
 		c := r.Case(g.name)
 		if c == nil {
 			continue
 		}
-		goals = goalAtMost(goals, g.name+": p50", c.Sample(idle, p50), g.p50, 0, " ms")
-		goals = goalAtMost(goals, g.name+": p99", c.Sample(idle, p99), g.p99, 0, " ms")
-		goals = goalAtMost(goals, g.name+": p50 while queries run", c.Sample(busy, p50), 2*g.p50, 0, " ms")
-		goals = goalAtMost(goals, g.name+": p99 while queries run", c.Sample(busy, p99), 2*g.p99, 0, " ms")
+		var lags []report.Goal
+		lags = goalAtMost(lags, g.name+": p50", c.Sample(idle, p50), g.p50, 0, " ms")
+		lags = goalAtMost(lags, g.name+": p99", c.Sample(idle, p99), g.p99, 0, " ms")
+		goals = append(goals, atRate(lags, c.Sample(idle, applied), g.rate)...)
+		lags = goalAtMost(nil, g.name+": p50 while queries run", c.Sample(busy, p50), 2*g.p50, 0, " ms")
+		lags = goalAtMost(lags, g.name+": p99 while queries run", c.Sample(busy, p99), 2*g.p99, 0, " ms")
+		goals = append(goals, atRate(lags, c.Sample(busy, applied), g.rate)...)
 	}
 	if c := r.Case("1,000 changes/s"); c != nil {
 		goals = goalAtMost(goals, "1,000 changes/s: our own CPU", c.Sample(idle, cores), 0.25, 2, " of a core")
 	}
 	return memoryGoal(goals, r)
+}
+
+// enough is the part of a rate that has to be written for a window to be one at that
+// rate.
+const enough = 0.95
+
+// atRate takes back goals that were met while less was written than should have been.
+func atRate(goals []report.Goal, written measure.Sample, rate float64) []report.Goal {
+	if len(written) == 0 || written.Min() >= enough*rate {
+		return goals
+	}
+	for i := range goals {
+		goals[i].Met = false
+		goals[i].Got += fmt.Sprintf(" at %s changes/s", report.Number(written.Min(), 0))
+	}
+	return goals
 }
 
 // fresher is the setting of a case: the program follows a source that
@@ -78,19 +97,21 @@ type fresher struct {
 	env     *lab.Env
 	rows    int64
 	rate    int64 // changes per second
+	calls   int64 // of the function, in a transaction
 	source  *lab.Server
 	program *lab.Penstock
 
-	transactions atomic.Int64 // so far
-	probes       int64        // so far
-	window, cpu  time.Duration
+	called      atomic.Int64 // the function, so far
+	probes      int64        // so far
+	window, cpu time.Duration
 }
 
-const perTransaction = 5
+// perCall is how many changes a call of the function makes.
+const perCall = 5
 
 func freshnessCase(rate int64, windows int) func(context.Context, *lab.Env, Scale) (report.Case, error) {
 	return func(ctx context.Context, env *lab.Env, scale Scale) (c report.Case, err error) {
-		f := &fresher{env: env, rate: rate, rows: scale.size(1_000_000, 100_000), window: 60 * time.Second, cpu: 20 * time.Second}
+		f := &fresher{env: env, rate: rate, calls: max(1, rate/1000), rows: scale.size(1_000_000, 100_000), window: 60 * time.Second, cpu: 20 * time.Second}
 		if scale.Quick {
 			f.window, f.cpu = 4*time.Second, 2*time.Second
 		}
@@ -129,7 +150,7 @@ func silenceCase(ctx context.Context, env *lab.Env, scale Scale) (func(context.C
 			return nil, err
 		}
 		since = time.Now()
-		return report.Run{p50: lags.Median(), p99: lags.Quantile(0.99), most: lags.Max()}, f.check(ctx)
+		return report.Run{most: lags.Max()}, f.check(ctx)
 	}
 	return func(ctx context.Context) (c report.Case, err error) {
 		c.Setting = fmt.Sprintf("table of %s rows, the first commit after %v or more without any", report.Number(float64(f.rows), 0), silence)
@@ -138,9 +159,9 @@ func silenceCase(ctx context.Context, env *lab.Env, scale Scale) (func(context.C
 	}, nil
 }
 
-// Changes are those of a mix, given out transaction by transaction: of two
-// transactions of five rows the first inserts two and updates three, the second
-// inserts two, updates two and deletes one.
+// Changes are those of a mix, given out call by call: of two calls the first
+// inserts two rows and updates three, the second inserts two, updates two and deletes
+// one.
 const changeFunction = `
 CREATE FUNCTION change(base bigint, k bigint) RETURNS void LANGUAGE plpgsql AS $body$
 DECLARE
@@ -182,6 +203,9 @@ func (f *fresher) setup(ctx context.Context) (err error) {
 
 // run has applications write, and measures the lag and then the CPU.
 func (f *fresher) run(ctx context.Context, queries bool) (report.Run, error) {
+	if err := f.program.ForgetPeak(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	load, loadCtx := errgroup.WithContext(ctx)
@@ -201,28 +225,32 @@ func (f *fresher) run(ctx context.Context, queries bool) (report.Run, error) {
 	if _, err := f.probe(loadCtx, timer(f.window/10)); err != nil {
 		return nil, errors.Join(err, load.Wait())
 	}
-	before, began := asked.Load(), time.Now()
-	lags, err := f.probe(loadCtx, timer(f.window))
+	before := asked.Load()
+	var lags measure.Sample
+	w, changes, err := f.during(func() (err error) {
+		lags, err = f.probe(loadCtx, timer(f.window))
+		return err
+	})
 	if err != nil {
 		return nil, errors.Join(err, load.Wait())
 	}
-	run := report.Run{p50: lags.Median(), p99: lags.Quantile(0.99), most: lags.Max()}
+	run := report.Run{p50: lags.Median(), p99: lags.Quantile(0.99), most: lags.Max(), applied: float64(changes) / w.Wall.Seconds(), others: w.Disturbed() * 100}
 	if queries {
-		run[queried] = float64(asked.Load()-before) / time.Since(began).Seconds()
+		run[queried] = float64(asked.Load()-before) / w.Wall.Seconds()
 	}
-	w, err := measure.Open(meters(map[string]measure.Meter{ours: f.program.CPU, sources: f.source.CPU}))
+	if got := run[applied]; got < enough*float64(f.rate) {
+		f.env.Logf("  THE MACHINE COULD NOT WRITE MORE THAN %.0f changes a second", got)
+	}
+	w, changes, err = f.during(func() error {
+		select {
+		case <-time.After(f.cpu):
+		case <-loadCtx.Done():
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	changes := f.transactions.Load()
-	select {
-	case <-time.After(f.cpu):
-	case <-loadCtx.Done():
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	changes = (f.transactions.Load() - changes) * perTransaction
 	stop()
 	if err := load.Wait(); err != nil {
 		return nil, err
@@ -231,18 +259,25 @@ func (f *fresher) run(ctx context.Context, queries bool) (report.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	run[peak], run[over], run[others] = rss, rss-float64(f.program.Memory), w.Others*100
-	run[cores], run[applied] = w.CPU[ours].Seconds()/w.Wall.Seconds(), float64(changes)/w.Wall.Seconds()
+	run[peak], run[over], run[others] = rss, rss-float64(f.program.Memory), max(run[others], w.Disturbed()*100)
+	run[cores] = w.CPU[ours].Seconds() / w.Wall.Seconds()
 	if !queries {
 		run[ours] = perMillion(w.CPU[ours], changes)
-	}
-	if got := run[applied]; got < 0.95*float64(f.rate) {
-		f.env.Logf("  THE MACHINE COULD NOT WRITE MORE THAN %.0f changes a second", got)
 	}
 	if _, err := f.probe(ctx, func() bool { return false }); err != nil {
 		return nil, err
 	}
 	return run, f.check(ctx)
+}
+
+// during measures while something runs, and counts the changes.
+func (f *fresher) during(do func() error) (w *measure.Window, changes int64, err error) {
+	if w, err = measure.Open(meters(map[string]measure.Meter{ours: f.program.CPU, sources: f.source.CPU})); err != nil {
+		return nil, 0, err
+	}
+	before := f.called.Load()
+	err = errors.Join(do(), w.Close())
+	return w, (f.called.Load() - before) * perCall, err
 }
 
 // timer returns what is true until a time has passed.
@@ -258,16 +293,17 @@ func (f *fresher) write(ctx context.Context, end <-chan struct{}, writers int64)
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	every := time.Duration(float64(time.Second) * perTransaction * float64(writers) / float64(f.rate))
-	for next := time.Now(); ; next = next.Add(every) {
+	every := time.Duration(float64(time.Second) * perCall * float64(f.calls*writers) / float64(f.rate))
+	for at := time.Now(); ; at = at.Add(every) {
 		select {
-		case <-time.After(time.Until(next)):
+		case <-time.After(time.Until(at)):
 		case <-end:
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if _, err := conn.Exec(ctx, "SELECT change($1, $2)", f.rows, f.transactions.Add(1)-1); err != nil {
+		next := f.called.Add(f.calls)
+		if _, err := conn.Exec(ctx, "SELECT change($1, k) FROM generate_series($2::bigint, $3::bigint) k", f.rows, next-f.calls, next-1); err != nil {
 			return err
 		}
 	}

@@ -41,14 +41,6 @@ func judge(goals []report.Goal, what, goal string, s measure.Sample, digits int,
 	return append(goals, report.Goal{What: what, Goal: goal, Got: report.Number(m, digits+1) + unit, Met: met(m)})
 }
 
-// quotient is a sample of one value, or empty if there is none.
-func quotient(a, b float64) measure.Sample {
-	if q := a / b; !math.IsNaN(q) {
-		return measure.Sample{q}
-	}
-	return nil
-}
-
 // memoryGoal judges the peaks of all runs of the program: the worst counts.
 func memoryGoal(goals []report.Goal, r *report.Result) []report.Goal {
 	var worst measure.Sample

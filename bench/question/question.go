@@ -91,7 +91,8 @@ type Request struct {
 	Append bool   // add to the runs that there are rather than replacing them
 }
 
-// Measure measures cases of a question and keeps the results, after each case.
+// Measure measures cases of a question and keeps the results, after each case. Those of
+// a question of which all cases are measured replace all that there are.
 func (q *Question) Measure(ctx context.Context, env *lab.Env, r Request) (err error) {
 	machine, err := env.Machine(ctx)
 	if err != nil {
@@ -101,8 +102,16 @@ func (q *Question) Measure(ctx context.Context, env *lab.Env, r Request) (err er
 	if len(wanted) == 0 {
 		return fmt.Errorf("%s has no case %q, but %q", q.Name, r.Case, q.caseNames())
 	}
-	began := env.Started()
-	defer func() { err = errors.Join(err, env.End(began)) }()
+	if r.Case == "" && !r.Append {
+		if err := q.forget(r); err != nil {
+			return err
+		}
+	}
+	began, since := env.Started(), time.Now()
+	defer func() {
+		err = errors.Join(err, env.End(began))
+		env.Logf("%s took %v", q.Name, time.Since(since).Round(time.Second))
+	}()
 	for i := range wanted {
 		c := &wanted[i]
 		if c.Early == nil {
@@ -154,14 +163,26 @@ func (q *Question) keep(r Request, c report.Case) error {
 	result := q.Frame
 	result.Question, result.Cases = q.Name, kept.Cases
 	result.Put(c, q.caseNames())
-	result.Goals = q.Judge(&result)
 	return result.Save(dir)
 }
 
-// Asked returns all questions as a report names them.
-func Asked() (all []report.Asked) {
+// forget drops the results that there are of a question, which is to be measured anew:
+// what then cannot be measured has none.
+func (q *Question) forget(r Request) error {
+	result := q.Frame
+	result.Question = q.Name
+	return result.Save(filepath.Join(r.Dir, "results"))
+}
+
+// Asked returns all questions as a report names them. What was measured at small sizes
+// is not judged.
+func Asked(scale Scale) (all []report.Asked) {
 	for _, q := range All {
-		all = append(all, report.Asked{Question: q.Name, Title: q.Frame.Title, Cases: q.caseNames()})
+		a := report.Asked{Question: q.Name, Title: q.Frame.Title, Cases: q.caseNames(), Judge: q.Judge}
+		if scale.Quick {
+			a.Judge = nil
+		}
+		all = append(all, a)
 	}
 	return all
 }

@@ -61,8 +61,8 @@ func TestAlternate(t *testing.T) {
 	}
 }
 
-// TestKeep: a case measured alone replaces its own results and no others, and
-// goals are judged over all.
+// TestKeep: a case measured alone replaces its own results and no others, all cases
+// replace all, and goals are judged over all.
 func TestKeep(t *testing.T) {
 	t.Parallel()
 	env, err := lab.Open("", t.Output())
@@ -95,8 +95,8 @@ func TestKeep(t *testing.T) {
 		return &got
 	}
 	got := measure(request)
-	if len(got.Goals) != 2 || got.Goals[0].Met || !got.Goals[1].Met {
-		t.Errorf("goals are %+v", got.Goals)
+	if goals := q.Judge(got); len(goals) != 2 || goals[0].Met || !goals[1].Met {
+		t.Errorf("goals are %+v", goals)
 	}
 	request.Case, request.Append = "x", true
 	got = measure(request)
@@ -120,9 +120,38 @@ func TestKeep(t *testing.T) {
 	if kept, err := report.Load(request.Dir+"/results", "q"); err != nil || !slices.Equal(kept.Case("x").Sample(penstock, rate), []float64{9}) {
 		t.Errorf("of an interrupted measurement there is %+v (%v)", kept.Cases, err)
 	}
+	// What cannot be measured any more has no results from before.
+	request.Case = ""
+	q.Cases[0].Run = func(context.Context, *lab.Env, Scale) (c report.Case, err error) { return c, lab.ErrMissing }
+	if got := measure(request); got.Case("x") != nil || len(got.Case("y").Arms) != 1 {
+		t.Errorf("of a case that is skipped there is %+v", got.Cases)
+	}
 	request.Case = "z"
 	if err := q.Measure(t.Context(), env, request); err == nil {
 		t.Error("there is a case z")
+	}
+}
+
+// TestAtRate: what was written more slowly than it should be meets no goal.
+func TestAtRate(t *testing.T) {
+	t.Parallel()
+	r := &report.Result{Cases: []report.Case{{Name: "10,000 changes/s"}}}
+	for _, arm := range []string{idle, busy} {
+		r.Cases[0].Add(arm, report.Run{p50: 10, p99: 600, applied: 9990})
+	}
+	r.Cases[0].Add(busy, report.Run{p50: 10, p99: 20, applied: 4000})
+	met := func() (met []bool) {
+		for _, g := range judgeFreshness(r) {
+			met = append(met, g.Met)
+		}
+		return met
+	}
+	if got := met(); !slices.Equal(got, []bool{true, false, false, false}) {
+		t.Errorf("of p50 and p99, idle and while queries run, are met: %v", got)
+	}
+	r.Cases[0].Arms[1].Runs[1][applied] = 9600
+	if got := met(); !slices.Equal(got, []bool{true, false, true, true}) {
+		t.Errorf("at the rate are met: %v", got)
 	}
 }
 

@@ -178,7 +178,7 @@ func (r *rig) drain(ctx context.Context, changes int64, profile string) (report.
 func drained(w *measure.Window, changes int64) report.Run {
 	return report.Run{
 		rate: float64(changes) / w.Wall.Seconds(), wall: w.Wall.Seconds(),
-		ours: perMillion(w.CPU[ours], changes), sources: perMillion(w.CPU[sources], changes), others: w.Others * 100,
+		ours: perMillion(w.CPU[ours], changes), sources: perMillion(w.CPU[sources], changes), others: w.Disturbed() * 100,
 	}
 }
 

@@ -16,6 +16,8 @@ import (
 const (
 	ordered = "after an orderly stop"
 	killed  = "after SIGKILL"
+
+	spent = "spent" // CPU, in ms
 )
 
 var start = &Question{
@@ -23,8 +25,8 @@ var start = &Question{
 	Frame: report.Result{
 		Title: "Starting",
 		Asks: "*Ready*: from the start of the process until the API answers that it is healthy. *Restart*: one row is committed while nothing runs, and the slot is free again; from the start of the process until a " +
-			"query at the SQL endpoint shows that row.",
-		Metrics: []report.Metric{{Key: wall, Title: "ms", Spread: true}, {Key: peak, Title: "RSS then, MiB"}, {Key: others, Title: "others, %", Digits: 1}},
+			"query at the SQL endpoint shows that row. With a hundred integrations the row is one of the fiftieth.",
+		Metrics: []report.Metric{{Key: wall, Title: "ms", Spread: true}, {Key: spent, Title: "its CPU, ms"}, {Key: peak, Title: "RSS then, MiB"}, {Key: others, Title: "others, %", Digits: 1}},
 		Charts:  report.Chart{Title: "Starting", Axis: "ms", Metrics: []string{wall}},
 	},
 	Cases: []Case{
@@ -37,11 +39,13 @@ var start = &Question{
 		if c := r.Case("ready, 100 integrations"); c != nil {
 			goals = goalAtMost(goals, "ready with 100 integrations", c.Sample(ordered, wall), 500, 0, " ms")
 		}
-		if c := r.Case("restart, 1 integration"); c != nil {
-			goals = goalAtMost(goals, "restart to the first change, after an orderly stop", c.Sample(ordered, wall), 2000, 0, " ms")
-			goals = goalAtMost(goals, "restart to the first change, after SIGKILL", c.Sample(killed, wall), 2000, 0, " ms")
+		for _, of := range []string{"restart, 1 integration", "restart, 100 integrations"} {
+			if c := r.Case(of); c != nil {
+				goals = goalAtMost(goals, of+", to the first change, "+ordered, c.Sample(ordered, wall), 2000, 0, " ms")
+				goals = goalAtMost(goals, of+", to the first change, "+killed, c.Sample(killed, wall), 2000, 0, " ms")
+			}
 		}
-		return goals
+		return memoryGoal(goals, r)
 	},
 }
 
@@ -51,8 +55,12 @@ type starter struct {
 	integrations int
 	source       *lab.Server
 	program      *lab.Penstock
-	rows         int64 // in the table of the first database
+	rows         int64 // in the table of the database that changes
 }
+
+// changing names the database that changes, the one in the middle: no order in which
+// integrations are started favours it.
+func (s *starter) changing() string { return name(s.integrations / 2) }
 
 // startCase returns how a case is measured: until the first change, or only
 // until the program is ready.
@@ -66,7 +74,7 @@ func startCase(integrations int, change bool) func(context.Context, *lab.Env, Sc
 		if err := s.setup(ctx, env); err != nil {
 			return c, err
 		}
-		c.Setting = fmt.Sprintf("%d integrations, each of a database with a table of 1,000 rows", n)
+		c.Setting = countName(n, "integration") + ", each of a database with a table of 1,000 rows"
 		arms := []arm{
 			{ordered, func(ctx context.Context) (report.Run, error) { return s.run(ctx, syscall.SIGTERM, change) }},
 			{killed, func(ctx context.Context) (report.Run, error) { return s.run(ctx, syscall.SIGKILL, change) }},
@@ -130,7 +138,7 @@ func (s *starter) run(ctx context.Context, sig syscall.Signal, change bool) (rep
 		return nil, err
 	}
 	s.rows++
-	if err := s.source.Exec(ctx, name(0), lab.Orders.Insert(s.rows, s.rows)); err != nil {
+	if err := s.source.Exec(ctx, s.changing(), lab.Orders.Insert(s.rows, s.rows)); err != nil {
 		return nil, err
 	}
 	launched := false
@@ -148,7 +156,7 @@ func (s *starter) run(ctx context.Context, sig syscall.Signal, change bool) (rep
 	}
 	launched = true
 	await := func() error {
-		return s.program.AwaitRow(ctx, 5*time.Millisecond, name(0), "SELECT count(*) FROM public.orders", fmt.Sprint(s.rows))
+		return s.program.AwaitRow(ctx, 5*time.Millisecond, s.changing(), "SELECT count(*) FROM public.orders", fmt.Sprint(s.rows))
 	}
 	if change {
 		err = await()
@@ -162,13 +170,13 @@ func (s *starter) run(ctx context.Context, sig syscall.Signal, change bool) (rep
 	if err != nil {
 		return nil, err
 	}
-	run := report.Run{wall: ms(w.Wall), peak: rss, others: w.Others * 100}
+	run := report.Run{wall: ms(w.Wall), spent: ms(w.CPU[ours]), peak: rss, over: rss - float64(s.program.Memory), others: w.Disturbed() * 100}
 	if err := await(); err != nil { // the integration works, too
 		return nil, err
 	}
-	digest, err := lab.Orders.Digest(ctx, s.source, name(0))
+	digest, err := lab.Orders.Digest(ctx, s.source, s.changing())
 	if err != nil {
 		return nil, err
 	}
-	return run, lab.Orders.Check(ctx, s.program, name(0), digest)
+	return run, lab.Orders.Check(ctx, s.program, s.changing(), digest)
 }

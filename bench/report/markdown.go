@@ -14,12 +14,12 @@ import (
 // Preamble opens RESULTS.md.
 const preamble = `# Measured
 
-Written by ` + "`make bench`" + `; what is below a heading "What limits it" is kept by hand. How to run it, and what is measured how, is in
-[doc.go](doc.go).
+Written by ` + "`make bench`" + `; what is below a heading "What limits it" is kept by hand, and speaks of the machines that it names: figures above it may
+have been measured elsewhere since. How to run it, and what is measured how, is in [doc.go](doc.go).
 
 Only ratios mean something, and only between what ran in the same minutes on the same machine: all arms of a case take turns (A B A B). Shown are medians,
 and in parentheses the least and the most of all windows. CPU is user and system time per million rows or changes. *Others* is
-what everything else on the machine took meanwhile, as a part of all its CPUs: a window is worth little when that is much, and is measured once more
+what everything else on the machine took meanwhile, or a hypervisor kept from it, as a part of all its CPUs: a window is worth little when that is much, and is measured once more
 when it is over a tenth; the better one counts. A run whose content
 was not, in the end, what the source has, value by value, is not counted, and ends the benchmark.
 `
@@ -28,6 +28,9 @@ was not, in the end, what the source has, value by value, is not counted, and en
 type Asked struct {
 	Question, Title string
 	Cases           []string
+	// Judge compares what was measured with the goals; nil if it was not measured for
+	// that.
+	Judge func(*Result) []Goal
 }
 
 // Write writes RESULTS.md and the pictures beside it from the results of these
@@ -48,6 +51,9 @@ func Write(dir string, questions []Asked) error {
 			if r.Case(c) == nil {
 				missing = append(missing, c)
 			}
+		}
+		if asked.Judge != nil {
+			r.Goals = asked.Judge(&r)
 		}
 		if len(r.Cases) == 0 {
 			fmt.Fprintf(&b, "\n## %s\n\nNot measured yet: %s.\n", asked.Title, strings.Join(missing, "; "))
@@ -72,7 +78,7 @@ func (r *Result) markdown(b *strings.Builder, picture, remarks string, missing [
 			if g.Met {
 				met = "met"
 			}
-			fmt.Fprintf(b, "| %s | %s | %s | %s |\n", g.What, g.Goal, g.Got, met)
+			fmt.Fprintf(b, "| %s | %s | %s | %s |\n", cell(g.What), g.Goal, g.Got, met)
 		}
 	}
 	r.ratios(b)
@@ -92,12 +98,12 @@ func (r *Result) ratios(b *strings.Builder) {
 	}
 	b.WriteString("\n| |")
 	for _, q := range r.Ratios {
-		fmt.Fprintf(b, " %s |", q.Title)
+		fmt.Fprintf(b, " %s |", cell(q.Title))
 	}
 	b.WriteString("\n|---|" + strings.Repeat("---|", len(r.Ratios)) + "\n")
 	for i := range r.Cases {
 		c := &r.Cases[i]
-		fmt.Fprintf(b, "| %s |", c.Name)
+		fmt.Fprintf(b, "| %s |", cell(c.Name))
 		for _, q := range r.Ratios {
 			fmt.Fprintf(b, " %s |", show(c.Ratio(q.Metric, q.Arm, q.To), 2, true))
 		}
@@ -118,7 +124,7 @@ func (r *Result) values(b *strings.Builder) {
 			if j == 0 {
 				name = c.Name
 			}
-			fmt.Fprintf(b, "| %s | %s | %d |", name, a.Name, len(a.Runs))
+			fmt.Fprintf(b, "| %s | %s | %d |", cell(name), cell(a.Name), len(a.Runs))
 			for _, m := range r.Metrics {
 				fmt.Fprintf(b, " %s |", show(c.Sample(a.Name, m.Key), m.Digits, m.Spread))
 			}
@@ -138,6 +144,9 @@ func (r *Result) settings(b *strings.Builder) {
 		b.WriteString(".\n")
 	}
 }
+
+// cell returns text as it stands in a cell of a table.
+func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
 
 // show returns the median of a sample, with the least and the most if it has
 // more than one value; an empty sample is a dash.

@@ -22,7 +22,7 @@ type Result struct {
 	Ratios   []Ratio  `json:"ratios,omitempty"`
 	Charts   Chart    `json:"chart"`
 	Cases    []Case   `json:"cases"`
-	Goals    []Goal   `json:"goals,omitempty"`
+	Goals    []Goal   `json:"-"` // what Write judges
 }
 
 // Metric is a quantity that runs have.
