@@ -91,6 +91,7 @@ func (p *Pipeline) replicate(ctx context.Context, t *turn) (err error) {
 // read fills Changes and hands them over at transaction boundaries.
 func (r *replication) read(ctx context.Context) error {
 	at, open := r.from, false
+	var cut cutter
 	for n := int64(1); ; n++ {
 		var c *penstock.Changes
 		select {
@@ -98,11 +99,12 @@ func (r *replication) read(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		c.Position, c.MostTables = at, r.p.mostTables()
+		c.Position, c.MostTables = at, cut.next(r.p.mostTables())
 		last, err := r.fill(ctx, c, open)
 		if err != nil {
 			return err
 		}
+		cut.filled(c)
 		at, open = c.Position, c.Open
 		r.p.status.handOver()
 		if !r.waiting.Load() {
@@ -119,6 +121,35 @@ func (r *replication) read(ctx context.Context) error {
 		if last {
 			return nil
 		}
+	}
+}
+
+// cutter chooses how many tables a batch may have. As many as there is room for are good
+// if that is all that change, since each costs the same in every batch, however many rows
+// it has. If more do, so that batches are cut all the same, each costs less in smaller ones,
+// which the target need not move in and out of its memory.
+type cutter struct {
+	small bool // the last batch that could have all was cut
+	since int  // batches since then
+}
+
+// wholeEvery is how many batches after one that was cut all tables are tried again.
+const wholeEvery = 16
+
+func (c *cutter) next(most int) int {
+	if c.small && most > 1 {
+		return most / 2
+	}
+	return most
+}
+
+// filled takes note of a batch that has been filled.
+func (c *cutter) filled(got *penstock.Changes) {
+	switch c.since++; {
+	case !c.small:
+		c.small, c.since = got.Full(), 0
+	case c.since >= wholeEvery:
+		c.small = false
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 // Its fields are guarded by Destination.mu.
 type gate struct {
 	limit   int64                     // of the log, in bytes
-	most    int                       // of columns that chunks may write to; the stream may write to twice as many
+	most    int                       // of columns that may be written to; a batch may go beyond
 	open    int                       // chunks that are being written
 	written map[penstock.TableID]bool // tables written to since the log was moved
 	marked  map[penstock.TableID]bool // those of which rows were removed
@@ -120,7 +120,7 @@ func (d *Destination) wrote(ctx context.Context, tables map[penstock.TableID]boo
 			}
 		}
 	}
-	full := d.gate.columns > 2*d.gate.most || swapped && d.gate.loaded >= rowGroup
+	full := d.gate.columns > d.gate.most || swapped && d.gate.loaded >= rowGroup
 	d.mu.Unlock()
 	if !full {
 		return
