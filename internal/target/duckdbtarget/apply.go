@@ -331,19 +331,18 @@ func (d *Destination) removeKeys(ctx context.Context, v *version, tb *penstock.T
 		}
 		fmt.Fprintf(&where, "t.%s = gone.%s", ident(v.Columns[c]), names[i])
 	}
+	// Looking for the keys in a large table divides well. The condition, which all
+	// of them fulfil, has the engine look into a Bloom filter of them first: it does
+	// so where it takes the keys for a selection of others (BenchmarkRemove). Of a stored
+	// table, even a temporary one, it knows that all do, and drops the condition.
+	const chosen = "(SELECT * FROM gone WHERE k0 IS NOT NULL)"
 	defer d.writer.inst.crew.help(helpWriter)()
 	var bad penstock.BadValues
-	if err := d.feed(ctx, "DELETE FROM "+d.table(v)+" AS t USING "+chosen("gone")+" AS gone WHERE "+where.String(), "gone", names, types, columns, len(tb.Remove), &bad); err != nil {
+	if err := d.feed(ctx, "DELETE FROM "+d.table(v)+" AS t USING "+chosen+" AS gone WHERE "+where.String(), "gone", names, types, columns, len(tb.Remove), &bad); err != nil {
 		return err
 	}
 	return tb.Nameless(bad)
 }
-
-// chosen returns a table of keys, k0 and so on, to look for in a large table, which
-// divides well. The condition, which all of them fulfil, has the engine look into a
-// Bloom filter of them first: it does so where it takes the keys for a selection of
-// others (BenchmarkRemove).
-func chosen(keys string) string { return "(SELECT * FROM " + keys + " WHERE k0 IS NOT NULL)" }
 
 // feed runs a statement over rows that it finds as a table of that name. It
 // counts in bad the values that the engine cannot hold.

@@ -142,8 +142,8 @@ func (d *Destination) endKeys(ctx context.Context, v *version, tb *penstock.Tabl
 		return err
 	}
 	return d.writer.execAll(ctx,
-		d.intoPast(v)+"SELECT "+v.columnList("t.")+", t."+createColumn+", g.until FROM "+d.table(v)+" AS t JOIN "+chosen(endedTable)+" AS g ON "+on+" WHERE t."+createColumn+" < g.until",
-		"DELETE FROM "+d.table(v)+" AS t USING "+chosen(endedTable)+" AS g WHERE "+on,
+		d.intoPast(v)+"SELECT "+v.columnList("t.")+", t."+createColumn+", g.until FROM "+d.table(v)+" AS t JOIN "+endedTable+" AS g ON "+on+" WHERE t."+createColumn+" < g.until",
+		"DELETE FROM "+d.table(v)+" AS t USING "+endedTable+" AS g WHERE "+on,
 		"DROP TABLE "+endedTable)
 }
 

@@ -108,7 +108,7 @@ func (d *Destination) fetchPatches(ctx context.Context, v *version, tb *penstock
 	// read than fetchFound has to.
 	defer d.writer.inst.crew.help(helpWriter)()
 	if err := d.writer.exec(ctx, "CREATE OR REPLACE TEMP TABLE "+found+" AS SELECT s.*, t.rowid AS "+foundRow+", row_number() OVER (ORDER BY t.rowid) AS "+foundNumber+
-		" FROM "+chosen("temp.main."+staged)+" AS s JOIN "+d.table(v)+" AS t ON "+strings.Join(where, " AND ")+one); err != nil {
+		" FROM temp.main."+staged+" AS s JOIN "+d.table(v)+" AS t ON "+strings.Join(where, " AND ")+one); err != nil {
 		return err
 	}
 	missing := len(tb.Missing)
