@@ -302,7 +302,7 @@ func TestOptionsTakeEffect(t *testing.T) {
 	execute(t, src, "CREATE TABLE notes (id int PRIMARY KEY, note text)", `INSERT INTO notes VALUES (1, 'caf' || chr(233)), (2, 'plain')`)
 	p := configured(t, server.URL("postgres"))
 	p.manual(t)
-	p.env = []string{"PENSTOCK_FAILPOINTS=target.before-loaded=sleep 4s"} // the first load takes its time
+	p.env = []string{"PENSTOCK_FAILPOINTS=target.after-append=sleep 4s"} // the rows are there, and their load is not through; the destination is free meanwhile
 	p.start(t)
 	p.integrate(t, "options", "raw")
 	p.awaitActive(t, "options")
