@@ -49,8 +49,9 @@ const (
 	minMemory     = 64 << 20
 	// checkpointThreshold is the size of the write-ahead log at which a commit
 	// moves it into the file. At the engine's own 16 MB nearly every large
-	// batch would; at a gigabyte one commit in many would take seconds.
-	checkpointThreshold = 128 << 20
+	// batch would; at 128 MB one commit in many takes a second and more, in which
+	// nothing becomes fresher, and changes cost as much.
+	checkpointThreshold = 32 << 20
 )
 
 // Warehouse is an embedded DuckDB with its databases. It implements
