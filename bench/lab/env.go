@@ -118,7 +118,7 @@ func (e *Env) Machine(ctx context.Context) (report.Machine, error) {
 }
 
 // engineVersion returns DuckDB's version, which the bindings carry in theirs:
-// v0.10505.0 has 1.5.5.
+// v0.10506.0 has 1.5.6.
 func engineVersion(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Version}}", "github.com/duckdb/duckdb-go-bindings").Output()
 	if err != nil {

@@ -160,7 +160,7 @@ func TestServerCPU(t *testing.T) {
 
 func TestEngineVersion(t *testing.T) {
 	t.Parallel()
-	for bindings, want := range map[string]string{"v0.10505.0": "1.5.5", "v2.1.3": "v2.1.3", "": ""} {
+	for bindings, want := range map[string]string{"v0.10506.0": "1.5.6", "v2.1.3": "v2.1.3", "": ""} {
 		if got := decodeEngineVersion(bindings); got != want {
 			t.Errorf("bindings %s have DuckDB %s, want %s", bindings, got, want)
 		}

@@ -11,7 +11,10 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"penstock"
 	"penstock/internal/testdb/dbtest"
@@ -270,6 +273,52 @@ func testEveryType(t *testing.T, major int) {
 		check(t, tc, "streamed", &streamed.Rows, streamed.BadValues.Total(), want)
 		check(t, tc, "loaded", loaded, bad, want)
 	}
+}
+
+// TestBuiltInTypes: what builtIn keeps of the types of one server is so in all versions,
+// and a connection to another one need not ask for it.
+func TestBuiltInTypes(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	known := map[typeRef]typeInfo{}
+	dbtest.EachVersion(t, func(t *testing.T, major int) {
+		db := dbtest.SharedOf(t, major)
+		conn := db.Conn(t)
+		_, err := conn.Exec(t.Context(), `SET search_path = pg_catalog`)
+		noError(t, err)
+		oids, err := collect[uint32](t.Context(), conn, `SELECT oid FROM pg_type WHERE oid < $1`, firstGenbki)
+		noError(t, err)
+		mods := slices.Repeat([]int32{-1}, len(oids))
+		numeric := typeRef{1700, 786438} // numeric(12,2)
+		oids, mods = append(oids, numeric.oid), append(mods, numeric.typmod)
+		refs := make([]typeRef, len(oids))
+		for i := range refs {
+			refs[i] = typeRef{oids[i], mods[i]}
+		}
+		rows, err := conn.Query(t.Context(), typeQuery, oids, mods)
+		noError(t, err)
+		infos, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (i typeInfo, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			var r typeRef
+			err = row.Scan(&r.oid, &r.typmod, &i.name, &i.output, &i.printed, &i.element, &i.delimiter, &i.labels)
+			if was, ok := known[r]; ok && was != i {
+				t.Errorf("type %d is %+v in one version and %+v in another", r.oid, was, i)
+			}
+			known[r] = i
+			return i, err
+		})
+		noError(t, err)
+		if len(infos) < 150 {
+			t.Errorf("%d types", len(infos))
+		}
+		noError(t, newTypeCache().resolve(t.Context(), conn, refs))
+		again := newTypeCache()
+		noError(t, again.resolve(t.Context(), nil, refs)) // there is no connection to ask
+		if got := again.info(numeric).name; got != "numeric(12,2)" {
+			t.Errorf("a numeric is called %q", got)
+		}
+	})
 }
 
 // testCapture returns a capture of all tables of a database.

@@ -27,12 +27,16 @@ type gate struct {
 	changed chan struct{}
 }
 
+// longLog is how long the log may become beside loads. That is beyond what a commit moves it at if
+// it can: each time, all loads wait for the chunks that are open.
+const longLog = 4 * checkpointThreshold
+
 // columnRoom is about what a column of a few rows takes in memory.
 const columnRoom = 32 << 10
 
 // newGate returns a gate that lets columns take a quarter of the memory.
 func newGate(memory int64) gate {
-	return gate{limit: checkpointThreshold, most: int(memory / 4 / columnRoom), written: make(map[penstock.TableID]bool), marked: make(map[penstock.TableID]bool), changed: make(chan struct{})}
+	return gate{limit: longLog, most: int(memory / 4 / columnRoom), written: make(map[penstock.TableID]bool), marked: make(map[penstock.TableID]bool), changed: make(chan struct{})}
 }
 
 // write takes note of a table that has been written to.
