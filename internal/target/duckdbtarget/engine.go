@@ -47,11 +47,10 @@ type Config struct {
 const (
 	defaultMemory = 1 << 30
 	minMemory     = 64 << 20
-	// checkpointThreshold is the size of the write-ahead log at which a commit
-	// moves it into the file. At the engine's own 16 MB nearly every large
-	// batch would; at 128 MB one commit in many takes a second and more, in which
-	// nothing becomes fresher, and changes cost as much.
-	checkpointThreshold = 32 << 20
+	// longLog is the size of the write-ahead log, in bytes, at which the engine moves it
+	// into the file by itself, in the course of a commit. Destinations have theirs moved
+	// before, see gate.go; this is for what clients write.
+	longLog = 128 << 20
 )
 
 // Warehouse is an embedded DuckDB with its databases. It implements
@@ -211,7 +210,7 @@ func (w *Warehouse) newInstance(ctx context.Context) (*instance, error) {
 		{"external_threads", strconv.Itoa(external)}, // see crew
 		{"memory_limit", strconv.FormatInt(w.cfg.Memory, 10) + "B"},
 		{"temp_directory", w.cfg.SpillDir},
-		{"checkpoint_threshold", strconv.Itoa(checkpointThreshold) + "B"},
+		{"checkpoint_threshold", strconv.Itoa(longLog) + "B"},
 		{"autoinstall_known_extensions", "false"},
 		{"autoload_known_extensions", "false"},
 		{"allow_community_extensions", "false"},

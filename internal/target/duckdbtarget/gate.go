@@ -27,9 +27,11 @@ type gate struct {
 	changed chan struct{}
 }
 
-// longLog is how long the log may become beside loads. That is beyond what a commit moves it at if
-// it can: each time, all loads wait for the chunks that are open.
-const longLog = 4 * checkpointThreshold
+// fullLog is the size of the log, in bytes, at which it is moved between two batches. At
+// the engine's own 16 MB nearly every large batch would have it moved; at 128 MB that takes
+// a second and more, in which nothing becomes fresher, and changes cost as much. Loads, which
+// wait for it all together, are only stopped for a log of longLog.
+const fullLog = 32 << 20
 
 // columnRoom is about what a column of a few rows takes in memory.
 const columnRoom = 32 << 10
@@ -109,7 +111,7 @@ func (g *gate) moved(ok bool) {
 const rowGroup = 122_880
 
 // wrote takes note of the tables that a batch has written to, and of which of them
-// rows were removed, and has the log moved if there are many by now. So it does when
+// rows were removed, and has the log moved if it is full, or there are many by now. So it does when
 // tables that were loaded can be read: until then the engine has with the rows of each
 // chunk the transaction that wrote them, and the last ones in memory only, and queries
 // take a seventh longer over them (TPC-H).
@@ -126,7 +128,7 @@ func (d *Destination) wrote(ctx context.Context, tables map[penstock.TableID]boo
 	}
 	full := d.gate.columns > d.gate.most || swapped && d.gate.loaded >= rowGroup
 	d.mu.Unlock()
-	if !full {
+	if !full && d.logSize() < fullLog {
 		return
 	}
 	ok := d.checkpoint(ctx) // else after the next batch
@@ -156,6 +158,7 @@ func (d *Destination) checkpoint(ctx context.Context) (ok bool) {
 		return false
 	}
 	defer d.release(c)
+	defer c.inst.crew.help(helpWriter)() // row groups are written by themselves
 	if err := c.exec(ctx, "CHECKPOINT "+ident(d.db.alias)); err != nil {
 		d.w.log.Debug("no checkpoint now", "database", d.db.name, "error", err)
 		return false
