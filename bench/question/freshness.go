@@ -32,7 +32,7 @@ var freshness = &Question{
 	Name: "freshness",
 	Frame: report.Result{
 		Title: "Freshness",
-		Asks: "Applications change a table of a million rows (40 % inserts, 50 % updates spread uniformly, 10 % deletes; five rows per transaction, at 10,000 a second fifty, `synchronous_commit` on) at a steady rate. " +
+		Asks: "Applications change a table of a million rows (30 % inserts, 40 % updates spread uniformly, 30 % deletes, so that it keeps its size; five rows per transaction, at 10,000 a second fifty, `synchronous_commit` on) at a steady rate. " +
 			"Twenty times a second one row more is committed in another table; its lag runs from when the client was told that it is committed until a query at the SQL endpoint, asked again every " +
 			"five milliseconds, answers with it. *Idle* asks nothing else of the warehouse; *while queries run* one session asks aggregations over the whole table, one after the other, without " +
 			"a pause. CPU is measured in windows of their own, without those who ask for the newest row. What was written more slowly than it should be meets no goal.",
@@ -159,20 +159,23 @@ func silenceCase(ctx context.Context, env *lab.Env, scale Scale) (func(context.C
 	}, nil
 }
 
-// Changes are those of a mix, given out call by call: of two calls the first
-// inserts two rows and updates three, the second inserts two, updates two and deletes
-// one.
+// The function's calls are numbered. Of two, the first inserts two rows, updates two and
+// deletes one, and the second inserts one, updates two and deletes two, so that the table
+// keeps its size: windows that follow each other are of the same table. What is deleted is
+// every tenth of the rows from before, which are never updated, and then those that were
+// inserted, in order.
 const changeFunction = `
 CREATE FUNCTION change(base bigint, k bigint) RETURNS void LANGUAGE plpgsql AS $body$
 DECLARE
-	u bigint := k / 2 * 5 + CASE k %% 2 WHEN 0 THEN 0 ELSE 3 END;
+	second bigint := k %% 2;
+	i bigint := base + k / 2 * 3 + second * 2; -- inserted before
+	u bigint := k * 2; -- updated before
+	d bigint := k / 2 * 3 + second; -- deleted before
 BEGIN
-	INSERT INTO orders SELECT %s FROM generate_series(base + k * 2 + 1, base + k * 2 + 2) g;
+	INSERT INTO orders SELECT %s FROM generate_series(i + 1, i + 2 - second) g;
 	UPDATE orders SET amount = amount + 1, status = (status + 1) %% 7, note = md5(id::text || amount::text)
-	WHERE id = ANY (ARRAY(SELECT x / 9 * 10 + x %% 9 + 1 FROM (SELECT (g * 556207) %% (base / 10 * 9) AS x FROM generate_series(u + 1, u + 3 - k %% 2) g) s));
-	IF k %% 2 = 1 THEN
-		DELETE FROM orders WHERE id = CASE WHEN k / 2 < base / 10 THEN (k / 2 + 1) * 10 ELSE base + (k / 2 - base / 10) * 3 + 1 END;
-	END IF;
+	WHERE id = ANY (ARRAY(SELECT x / 9 * 10 + x %% 9 + 1 FROM (SELECT (g * 556207) %% (base / 10 * 9) AS x FROM generate_series(u + 1, u + 2) g) s));
+	DELETE FROM orders WHERE id = ANY (ARRAY(SELECT CASE WHEN g < base / 10 THEN (g + 1) * 10 ELSE base + g - base / 10 + 1 END FROM generate_series(d, d + second) g));
 END $body$`
 
 func (f *fresher) setup(ctx context.Context) (err error) {
