@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"penstock/bench/lab"
 )
@@ -91,6 +92,9 @@ func (m mix) write(ctx context.Context, s *lab.Server, database string, mark int
 // own, and writes a mark. That there are as many changes as there should be is
 // checked with the server's own count.
 func writeBacklog(ctx context.Context, s *lab.Server, database string, mark, changes int64, prepare, work []string) (end string, err error) {
+	if err := settle(ctx, s, database); err != nil {
+		return "", err
+	}
 	if err := s.Exec(ctx, database, append([]string{"SELECT pg_stat_reset()", "ALTER DATABASE " + database + " SET synchronous_commit = off"}, prepare...)...); err != nil {
 		return "", err
 	}
@@ -109,11 +113,23 @@ func writeBacklog(ctx context.Context, s *lab.Server, database string, mark, cha
 	if err := s.Exec(ctx, database, fmt.Sprintf("INSERT INTO mark VALUES (%d)", -mark), "CHECKPOINT"); err != nil {
 		return "", err
 	}
+	if err := settle(ctx, s, database); err != nil {
+		return "", err
+	}
 	got, err := s.Query(ctx, database, "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_user_tables WHERE relname <> 'mark'")
 	if want := fmt.Sprint(changes); err == nil && got != want {
 		err = fmt.Errorf("the backlog has %s changes instead of %s", got, want)
 	}
 	return end, err
+}
+
+// settle waits until no session of a database is left: what one has done is counted, at the
+// latest, when the server ends it, which is after the client has left.
+func settle(ctx context.Context, s *lab.Server, database string) error {
+	return lab.Await(ctx, 10*time.Millisecond, "the sessions of "+database+" to end", func() (bool, error) {
+		others, err := s.Query(ctx, database, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()")
+		return others == "0", err
+	})
 }
 
 // manyTables is a mix over several tables of the same shape, 100 rows of one
