@@ -126,9 +126,9 @@ func (d *Destination) wrote(ctx context.Context, tables map[penstock.TableID]boo
 			}
 		}
 	}
-	full := d.gate.columns > d.gate.most || swapped && d.gate.loaded >= rowGroup
+	full := d.gate.columns > d.gate.most || d.logSize() >= fullLog || swapped && d.gate.loaded >= rowGroup
 	d.mu.Unlock()
-	if !full && d.logSize() < fullLog {
+	if !full {
 		return
 	}
 	ok := d.checkpoint(ctx) // else after the next batch

@@ -101,6 +101,32 @@ func TestLogBesideLoads(t *testing.T) {
 	}
 }
 
+// TestLogIsMoved: between two batches the log is moved into the file once it is full, long
+// before the engine would by itself.
+func TestLogIsMoved(t *testing.T) {
+	t.Parallel()
+	a := newApplied(t, 1000)
+	d := a.d.(*Destination)
+	written, largest := int64(0), int64(0)
+	for i := range 15 {
+		tb := penstock.TableBatch{Table: a.shape, Rows: penstock.NewRows(a.shape)}
+		for row := range int32(50_000) {
+			benchRow(tb.Rows, a.next, a.r)
+			tb.Put = append(tb.Put, row)
+			a.next++
+		}
+		before := d.logSize()
+		if err := a.d.Apply(t.Context(), penstock.Position(fmt.Sprint(i)), &penstock.Batch{Next: penstock.Position(fmt.Sprint(i + 1)), Tables: []penstock.TableBatch{tb}}); err != nil {
+			t.Fatal(err)
+		}
+		size := d.logSize()
+		written, largest = written+max(size-before, 0), max(largest, size)
+	}
+	if written < fullLog || largest >= fullLog {
+		t.Errorf("the log had %d MiB at the most, of at least %d that were written", largest>>20, written>>20)
+	}
+}
+
 // TestMovedAfterLoad: once a table of many rows can be read, all of it is in the
 // file, whatever the chunks that it came in, and nothing of it is in the log.
 func TestMovedAfterLoad(t *testing.T) {
